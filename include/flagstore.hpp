@@ -1,0 +1,502 @@
+/* flagstore for C++11 and later: RAII over flagstore.h, header-only.
+ *
+ *     flagstore::store flags = flagstore::store::file("flags.json");
+ *     flags.set("max-items", 12);
+ *     if (flags.get_bool("dark-mode", false)) ...
+ *
+ * Objects own what they hold, can be moved and not copied, and give the C handle with capi(). Failures are thrown as
+ * flagstore::error, except by the getters marked noexcept. One store serves any number of threads at once; move or
+ * destroy it when no other thread uses it. */
+#ifndef FLAGSTORE_HPP
+#define FLAGSTORE_HPP
+
+#include <flagstore.h>
+
+#include <cstdint>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#if __cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
+#define FLAGSTORE_CPP17 1
+#include <optional>
+#include <string_view>
+#endif
+
+namespace flagstore {
+
+/* What a failed call threw: what() names the path, key, line and column. */
+class error : public std::runtime_error {
+public:
+    error(std::int32_t code, const std::string &message, std::int32_t os_code = 0)
+        : std::runtime_error(message), code_(code), os_code_(os_code) {}
+    /* One of the FLAGSTORE_* codes. */
+    std::int32_t code() const noexcept { return code_; }
+    /* The errno behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0. */
+    std::int32_t os_code() const noexcept { return os_code_; }
+
+private:
+    std::int32_t code_;
+    std::int32_t os_code_;
+};
+
+// Files compiled as C++11 and as C++17 may meet in one program: where the types differ, so do their names.
+#ifdef FLAGSTORE_CPP17
+inline namespace cpp17 {
+#else
+inline namespace cpp11 {
+#endif
+
+/* Borrowed UTF-8 text, by pointer and length: a parameter only, made from a string of any kind. It may contain U+0000;
+ * a null pointer stays one and is refused by the call it is given to. */
+class text {
+public:
+    text(const char *data) noexcept : data_(data), size_(data ? std::strlen(data) : 0) {}
+    text(const char *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    text(const std::string &string) noexcept : data_(string.data()), size_(string.size()) {}
+#ifdef FLAGSTORE_CPP17
+    text(std::string_view view) noexcept : data_(view.data() ? view.data() : ""), size_(view.size()) {}
+#endif
+    const char *data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+
+private:
+    const char *data_;
+    std::size_t size_;
+};
+
+/* A value or nothing: std::optional in C++17, and as much of it as a caller needs before. */
+#ifdef FLAGSTORE_CPP17
+template <class T> using optional = std::optional<T>;
+#else
+template <class T> class optional {
+public:
+    optional() : value_(), has_value_(false) {}
+    optional(T value) : value_(std::move(value)), has_value_(true) {}
+    bool has_value() const noexcept { return has_value_; }
+    explicit operator bool() const noexcept { return has_value_; }
+    const T &operator*() const noexcept { return value_; }
+    const T *operator->() const noexcept { return &value_; }
+    /* Throws std::logic_error if there is none. */
+    const T &value() const {
+        if (!has_value_)
+            throw std::logic_error("flagstore::optional has no value");
+        return value_;
+    }
+    T value_or(T fallback) const { return has_value_ ? value_ : std::move(fallback); }
+
+private:
+    T value_;
+    bool has_value_;
+};
+#endif
+
+namespace detail {
+
+/* One function frees whatever the library hands out. */
+struct deleter {
+    void operator()(void *object) const noexcept { flagstore_free(object); }
+};
+template <class T> using owned = std::unique_ptr<T, deleter>;
+
+/* The error argument of one call. */
+class outcome {
+public:
+    outcome() = default;
+    outcome(const outcome &) = delete;
+    outcome &operator=(const outcome &) = delete;
+    ~outcome() { flagstore_free(error_); }
+
+    flagstore_error_t **out() noexcept { return &error_; }
+    void check() const {
+        if (error_)
+            throw error(flagstore_error_code(error_), flagstore_error_message(error_), flagstore_error_os_code(error_));
+    }
+
+private:
+    flagstore_error_t *error_ = nullptr;
+};
+
+/* A terminated copy, for the calls that take no length; text with U+0000 in it has none. */
+class c_string {
+public:
+    explicit c_string(text from) : null_(!from.data()) {
+        if (null_)
+            return;
+        copy_.assign(from.data(), from.size());
+        if (copy_.find('\0') != std::string::npos)
+            throw error(FLAGSTORE_INVALID_ARGUMENT, "this call takes no text with U+0000 in it");
+    }
+    operator const char *() const noexcept { return null_ ? nullptr : copy_.c_str(); }
+
+private:
+    std::string copy_;
+    bool null_;
+};
+
+template <class T>
+using is_integer = std::integral_constant<bool, std::is_integral<T>::value && !std::is_same<T, bool>::value
+                                                    && !std::is_same<T, char>::value>;
+
+} // namespace detail
+
+/* How a file is opened: the members of flagstore_file_options_t, each at its default. */
+struct file_options : flagstore_file_options_t {
+    file_options() noexcept : flagstore_file_options_t() { size = sizeof(flagstore_file_options_t); }
+};
+
+/* A flag of a snapshot: borrowed UTF-8, which ends with a NUL that is not counted. */
+class entry {
+public:
+    entry(const char *key, std::size_t key_size, const char *json, std::size_t json_size) noexcept
+        : key_(key), json_(json), key_size_(key_size), json_size_(json_size) {}
+    /* Copies; the pointers live as long as the snapshot. */
+    std::string key() const { return std::string(key_, key_size_); }
+    std::string json() const { return std::string(json_, json_size_); }
+    const char *key_data() const noexcept { return key_; }
+    const char *json_data() const noexcept { return json_; }
+    std::size_t key_size() const noexcept { return key_size_; }
+    std::size_t json_size() const noexcept { return json_size_; }
+
+private:
+    const char *key_, *json_;
+    std::size_t key_size_, json_size_;
+};
+
+/* Every flag of a store as of one moment, in byte order of the keys: for (auto flag : store.snapshot()) ...
+ * It may outlive the store. A moved-from snapshot is empty. */
+class snapshot {
+public:
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = entry;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const entry *;
+        using reference = entry;
+        iterator(const flagstore_snapshot_t *of, std::size_t index) noexcept : of_(of), index_(index) {}
+        entry operator*() const noexcept {
+            std::size_t key_size = 0, json_size = 0;
+            const char *key = flagstore_snapshot_key(of_, index_, &key_size);
+            const char *json = flagstore_snapshot_value(of_, index_, &json_size);
+            return entry(key, key_size, json, json_size);
+        }
+        iterator &operator++() noexcept {
+            ++index_;
+            return *this;
+        }
+        iterator operator++(int) noexcept {
+            iterator before = *this;
+            ++index_;
+            return before;
+        }
+        bool operator==(const iterator &other) const noexcept { return index_ == other.index_ && of_ == other.of_; }
+        bool operator!=(const iterator &other) const noexcept { return !(*this == other); }
+
+    private:
+        const flagstore_snapshot_t *of_;
+        std::size_t index_;
+    };
+
+    /* Takes over a handle from C. */
+    explicit snapshot(flagstore_snapshot_t *owned) noexcept : handle_(owned) {}
+    const flagstore_snapshot_t *capi() const noexcept { return handle_.get(); }
+
+    std::size_t size() const noexcept { return handle_ ? flagstore_snapshot_count(capi()) : 0; }
+    bool empty() const noexcept { return size() == 0; }
+    iterator begin() const noexcept { return iterator(capi(), 0); }
+    iterator end() const noexcept { return iterator(capi(), size()); }
+    /* The value as compact JSON, or nothing if there is no such key. */
+    optional<std::string> find(text key) const {
+        std::size_t size = 0;
+        const char *json = handle_ ? flagstore_snapshot_find(capi(), detail::c_string(key), &size) : nullptr;
+        return json ? optional<std::string>(std::string(json, size)) : optional<std::string>();
+    }
+
+private:
+    detail::owned<flagstore_snapshot_t> handle_;
+};
+
+/* Changes to be made in one write, or not at all, by store::commit; each call gives the batch back. The last word on
+ * a key counts. One thread at a time. */
+class batch {
+public:
+    batch() : handle_(flagstore_batch_new()) {}
+    const flagstore_batch_t *capi() const noexcept { return handle_.get(); }
+
+    /* Stores the value that `json` spells. */
+    batch &set(text key, text json) {
+        detail::outcome outcome;
+        flagstore_batch_set(handle_.get(), detail::c_string(key), detail::c_string(json), outcome.out());
+        return checked(outcome);
+    }
+    /* Removes the flag, if there is one. */
+    batch &remove(text key) {
+        detail::outcome outcome;
+        flagstore_batch_delete(handle_.get(), detail::c_string(key), outcome.out());
+        return checked(outcome);
+    }
+    /* Removes everything before the changes of the batch are made. */
+    batch &clear() {
+        detail::outcome outcome;
+        flagstore_batch_clear(handle_.get(), outcome.out());
+        return checked(outcome);
+    }
+    /* Only if the flag has this value: else the commit throws FLAGSTORE_CONFLICT. */
+    batch &expect(text key, text json) {
+        if (!json.data())
+            throw error(FLAGSTORE_INVALID_ARGUMENT, "json is NULL: see expect_absent");
+        detail::outcome outcome;
+        flagstore_batch_expect(handle_.get(), detail::c_string(key), detail::c_string(json), outcome.out());
+        return checked(outcome);
+    }
+    /* Only if there is no such flag. */
+    batch &expect_absent(text key) {
+        detail::outcome outcome;
+        flagstore_batch_expect(handle_.get(), detail::c_string(key), nullptr, outcome.out());
+        return checked(outcome);
+    }
+
+private:
+    batch &checked(const detail::outcome &outcome) {
+        outcome.check();
+        return *this;
+    }
+
+    detail::owned<flagstore_batch_t> handle_;
+};
+
+/* Calls a function for each change until it is destroyed, which waits for a call under way; see store::watch. It may
+ * be destroyed in its own call, and after its store. */
+class watch {
+public:
+    /* The flag; its JSON before, null: it is new; and now, null: it was deleted. Valid during the call only. */
+    using function = std::function<void(const char *key, const char *old_json, const char *new_json)>;
+
+    watch(watch &&) noexcept = default;
+    watch &operator=(watch &&other) noexcept {
+        if (this != &other) {
+            stop();
+            target_ = std::move(other.target_);
+            handle_ = std::move(other.handle_);
+        }
+        return *this;
+    }
+    ~watch() { stop(); }
+    const flagstore_watch_t *capi() const noexcept { return handle_.get(); }
+
+private:
+    friend class store;
+    watch(flagstore_t *store, const char *key, function call)
+        : target_(std::make_shared<target>(std::move(call))) {
+        detail::outcome outcome;
+        handle_.reset(flagstore_watch(store, key, trampoline, target_.get(), outcome.out()));
+        outcome.check();
+    }
+    struct target : std::enable_shared_from_this<target> {
+        explicit target(function given) : call(std::move(given)) {}
+        function call;
+    };
+    /* An exception ends in std::terminate: nobody could catch it. */
+    static void trampoline(void *userdata, const char *key, const char *old_json, const char *new_json) noexcept {
+        // The watch may be destroyed in its own call.
+        std::shared_ptr<target> kept = static_cast<target *>(userdata)->shared_from_this();
+        kept->call(key, old_json, new_json);
+    }
+    void stop() noexcept {
+        handle_.reset(); // before what it calls
+        target_.reset();
+    }
+
+    std::shared_ptr<target> target_;
+    detail::owned<flagstore_watch_t> handle_;
+};
+
+/* A store of flags: key to JSON value. A moved-from store has no handle: its calls throw FLAGSTORE_INVALID_ARGUMENT and
+ * its noexcept getters give the fallback. */
+class store {
+public:
+    /* A store in memory, gone with the last handle. */
+    static store memory() {
+        detail::outcome outcome;
+        return opened(flagstore_memory_open(outcome.out()), outcome);
+    }
+    /* The store in the file at `path`, created if it is missing. */
+    static store file(text path) {
+        detail::outcome outcome;
+        return opened(flagstore_file_open(detail::c_string(path), outcome.out()), outcome);
+    }
+    /* The same with options. */
+    static store file(text path, const flagstore_file_options_t &options) {
+        detail::outcome outcome;
+        return opened(flagstore_file_open_with(detail::c_string(path), &options, outcome.out()), outcome);
+    }
+    /* Takes over a handle from C. */
+    explicit store(flagstore_t *owned) noexcept : handle_(owned) {}
+
+    /* The handle, for calls to C; still owned by this object. */
+    flagstore_t *capi() noexcept { return handle_.get(); }
+    const flagstore_t *capi() const noexcept { return handle_.get(); }
+
+    /* The value as compact JSON, or nothing if there is no such key. */
+    optional<std::string> get(text key) const {
+        detail::outcome outcome;
+        std::size_t size = 0;
+        char *bytes = flagstore_get_n(capi(), key.data(), key.size(), &size, outcome.out());
+        return taken(bytes, size, outcome);
+    }
+    /* The value if it is a string, unquoted; nothing if there is no such key. */
+    optional<std::string> get_string(text key) const {
+        detail::outcome outcome;
+        std::size_t size = 0;
+        char *bytes = flagstore_get_string_n(capi(), key.data(), key.size(), &size, outcome.out());
+        return taken(bytes, size, outcome);
+    }
+
+    /* The value, or the fallback if the key is absent, of another type or unreadable. */
+    bool get_bool(text key, bool fallback) const noexcept {
+        return flagstore_get_bool_n(capi(), key.data(), key.size(), fallback, nullptr);
+    }
+    std::int64_t get_int64(text key, std::int64_t fallback) const noexcept {
+        return flagstore_get_int64_n(capi(), key.data(), key.size(), fallback, nullptr);
+    }
+    double get_double(text key, double fallback) const noexcept {
+        return flagstore_get_double_n(capi(), key.data(), key.size(), fallback, nullptr);
+    }
+    /* Likewise; it throws only std::bad_alloc. */
+    std::string get_string(text key, std::string fallback) const {
+        std::size_t size = 0;
+        detail::owned<char> value(flagstore_get_string_n(capi(), key.data(), key.size(), &size, nullptr));
+        return value ? std::string(value.get(), size) : fallback;
+    }
+
+    /* One of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT if there is no such key. */
+    std::int32_t type(text key) const {
+        detail::outcome outcome;
+        std::int32_t type = flagstore_get_type(capi(), detail::c_string(key), outcome.out());
+        outcome.check();
+        return type;
+    }
+
+    /* Stores the value that `json` spells: set("theme", "\"dark\""). */
+    void set(text key, text json) {
+        detail::outcome outcome;
+        flagstore_set_n(capi(), key.data(), key.size(), json.data(), json.size(), outcome.out());
+        outcome.check();
+    }
+    /* Stores a bool, an integer of any size or a finite double. */
+    template <class T>
+    typename std::enable_if<std::is_same<T, bool>::value>::type set(text key, T value) {
+        set(key, text(value ? "true" : "false"));
+    }
+    template <class T>
+    typename std::enable_if<detail::is_integer<T>::value>::type set(text key, T value) {
+        set(key, text(std::to_string(value)));
+    }
+    template <class T>
+    typename std::enable_if<std::is_floating_point<T>::value>::type set(text key, T value) {
+        detail::outcome outcome;
+        flagstore_set_double(capi(), detail::c_string(key), static_cast<double>(value), outcome.out());
+        outcome.check();
+    }
+    /* Stores `value` itself as a JSON string: set_string("theme", "dark"). Neither may contain U+0000. */
+    void set_string(text key, text value) {
+        detail::outcome outcome;
+        flagstore_set_string(capi(), detail::c_string(key), detail::c_string(value), outcome.out());
+        outcome.check();
+    }
+
+    /* True if the key was there. */
+    bool remove(text key) {
+        detail::outcome outcome;
+        bool existed = flagstore_delete_n(capi(), key.data(), key.size(), outcome.out());
+        outcome.check();
+        return existed;
+    }
+
+    /* All flags as one compact JSON object. */
+    std::string list_all() const {
+        detail::outcome outcome;
+        detail::owned<char> json(flagstore_list_all(capi(), outcome.out()));
+        outcome.check();
+        return json.get();
+    }
+    /* How many flags there are. */
+    std::size_t size() const {
+        detail::outcome outcome;
+        std::int64_t count = flagstore_len(capi(), outcome.out());
+        outcome.check();
+        return static_cast<std::size_t>(count);
+    }
+
+    /* Every flag as of this moment. */
+    flagstore::snapshot snapshot() const {
+        detail::outcome outcome;
+        flagstore::snapshot taken(flagstore_snapshot(capi(), outcome.out()));
+        outcome.check();
+        return taken;
+    }
+    /* Makes all changes of the batch in one write, or throws and makes none; FLAGSTORE_CONFLICT if an expectation did
+     * not hold. On a backend of your own see flagstore_commit. */
+    void commit(const batch &changes) {
+        detail::outcome outcome;
+        flagstore_commit(capi(), changes.capi(), outcome.out());
+        outcome.check();
+    }
+
+    /* A number, never 0, that differs from an earlier one whenever the content may have changed since. */
+    std::uint64_t revision() const {
+        detail::outcome outcome;
+        std::uint64_t revision = flagstore_revision(capi(), outcome.out());
+        outcome.check();
+        return revision;
+    }
+    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: never). */
+    bool wait(std::uint64_t &revision, std::int32_t timeout_ms = -1) const {
+        detail::outcome outcome;
+        bool changed = flagstore_wait(capi(), &revision, timeout_ms, outcome.out());
+        outcome.check();
+        return changed;
+    }
+    /* Calls `call`, in a thread of the library, for each change from now on until the watch is destroyed. An exception
+     * from it terminates the program. */
+    flagstore::watch watch(flagstore::watch::function call) {
+        return flagstore::watch(capi(), nullptr, std::move(call));
+    }
+    /* The same for one flag. */
+    flagstore::watch watch(text key, flagstore::watch::function call) {
+        detail::c_string terminated(key);
+        if (!terminated)
+            throw error(FLAGSTORE_INVALID_ARGUMENT, "key is NULL");
+        return flagstore::watch(capi(), terminated, std::move(call));
+    }
+
+private:
+    static store opened(flagstore_t *handle, const detail::outcome &outcome) {
+        store result(handle);
+        outcome.check();
+        return result;
+    }
+    static optional<std::string> taken(char *bytes, std::size_t size, const detail::outcome &outcome) {
+        detail::owned<char> owner(bytes);
+        outcome.check();
+        if (!bytes)
+            return optional<std::string>();
+        return optional<std::string>(std::string(bytes, size));
+    }
+
+    detail::owned<flagstore_t> handle_;
+};
+
+static_assert(sizeof(store) == sizeof(flagstore_t *), "a store is one pointer");
+
+} // inline namespace
+} // namespace flagstore
+
+#endif

@@ -1,0 +1,219 @@
+//! A backend of the caller's own: a table of C functions behind the same contract.
+
+use crate::change::{Changes, Stop};
+use crate::exclusive::{Exclusive, Held};
+use crate::ffi::{flagstore_backend_t, flagstore_error_t, flagstore_reply_t, take_error};
+use crate::json::{Fault, MAX_BYTES, Scanner};
+use crate::text::Text;
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
+use std::collections::BTreeMap;
+use std::ffi::c_char;
+use std::ptr;
+use std::time::Instant;
+
+/// A store over a table of C functions. One call at a time goes out to them.
+pub(crate) struct CustomFlagStore {
+    backend: flagstore_backend_t,
+    turn: Exclusive,
+    changes: Changes,
+}
+
+// SAFETY: whoever opens such a store promises functions that may be called from any thread, one at a time, with
+// this context.
+unsafe impl Send for CustomFlagStore {}
+// SAFETY: as above; `turn` keeps the calls apart.
+unsafe impl Sync for CustomFlagStore {}
+
+/// The values that a backend handed over, or the first thing that was wrong with them.
+type Replies = Result<BTreeMap<String, Value>>;
+
+impl CustomFlagStore {
+    pub(crate) fn new(backend: flagstore_backend_t) -> Self {
+        Self { backend, turn: Exclusive::new(), changes: Changes::new() }
+    }
+
+    fn enter(&self) -> Result<Held<'_>> {
+        self.turn.enter().ok_or_else(|| failure("the backend called the store that it serves"))
+    }
+
+    /// Runs `work` with the backend to itself; what fails is logged.
+    fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.enter().and_then(|_turn| work(self)).inspect_err(Error::log)
+    }
+
+    fn get_now(&self, key: &str) -> Result<Option<Value>> {
+        let get = self.backend.get.ok_or(Error::NotImplemented("get"))?;
+        let mut reply = flagstore_reply_t::to_get(key);
+        let name = Text::from(key);
+        // SAFETY: the function takes these by contract; key and reply live during the call.
+        called("get", |error| unsafe { get(self.backend.context, pointer(&name), key.len(), &mut reply, error) })?;
+        Ok(reply.finish()?.remove(key))
+    }
+
+    fn list_now(&self) -> Replies {
+        let list_all = self.backend.list_all.ok_or(Error::NotImplemented("list_all"))?;
+        let mut reply = flagstore_reply_t::to_list();
+        // SAFETY: the function takes these by contract; the reply lives during the call.
+        called("list_all", |error| unsafe { list_all(self.backend.context, &mut reply, error) })?;
+        reply.finish()
+    }
+
+    fn set_now(&self, key: &str, value: &Value) -> Result<()> {
+        let set = self.backend.set.ok_or(Error::NotImplemented("set"))?;
+        let (name, json) = (Text::from(key), value.text());
+        // SAFETY: the function takes these by contract; key and text live during the call.
+        let result = called("set", |error| unsafe {
+            set(self.backend.context, pointer(&name), key.len(), pointer(json), json.as_str().len(), error)
+        });
+        // Also after a failure, which may have changed something.
+        self.changes.bump();
+        result
+    }
+
+    fn remove_now(&self, key: &str) -> Result<bool> {
+        let remove = self.backend.remove.ok_or(Error::NotImplemented("remove"))?;
+        let (name, mut existed) = (Text::from(key), false);
+        // SAFETY: the function takes these by contract; key and answer live during the call.
+        let result = called("remove", |error| unsafe {
+            remove(self.backend.context, pointer(&name), key.len(), &mut existed, error)
+        });
+        if existed || result.is_err() {
+            self.changes.bump();
+        }
+        result.map(|()| existed)
+    }
+
+    fn commit_now(&self, batch: &Batch) -> Result<()> {
+        let mut found = BTreeMap::new();
+        for (key, _) in batch.expectations() {
+            found.insert(key, self.get_now(key)?);
+        }
+        batch.check(|key| found.get(key).and_then(Option::as_ref).map(Value::as_ref))?;
+        if batch.clears() {
+            let set_again = |key: &str| batch.edits().any(|(edited, value)| edited == key && value.is_some());
+            for key in self.list_now()?.keys().filter(|key| !set_again(key)) {
+                self.remove_now(key)?;
+            }
+        }
+        for (key, value) in batch.edits() {
+            match value {
+                Some(value) => self.set_now(key, value)?,
+                None => drop(self.remove_now(key)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for CustomFlagStore {
+    fn drop(&mut self) {
+        if let Some(close) = self.backend.close {
+            // SAFETY: the function takes this by contract; nobody calls the backend after it.
+            unsafe { close(self.backend.context) };
+        }
+    }
+}
+
+/// Text as C likes it: with a NUL behind it, and never a pointer to nowhere, as an empty str may be.
+fn pointer(text: &Text) -> *const c_char {
+    text.with_nul().as_ptr().cast()
+}
+
+fn failure(message: impl Into<String>) -> Error {
+    Error::Backend { code: crate::ffi::FLAGSTORE_BACKEND, errno: 0, message: message.into() }
+}
+
+/// Makes the call and takes the error object that it left, if it left one.
+fn called(name: &str, call: impl FnOnce(*mut *mut flagstore_error_t) -> bool) -> Result<()> {
+    let mut error = ptr::null_mut();
+    let succeeded = call(&mut error);
+    match take_error(error) {
+        Some(error) => Err(error),
+        None if succeeded => Ok(()),
+        None => Err(failure(format!("the backend's {name} failed without saying why"))),
+    }
+}
+
+impl flagstore_reply_t {
+    fn to_get(key: &str) -> Self {
+        Self { of: Some(key.to_owned()), values: Ok(BTreeMap::new()) }
+    }
+
+    fn to_list() -> Self {
+        Self { of: None, values: Ok(BTreeMap::new()) }
+    }
+
+    fn finish(self) -> Replies {
+        self.values.map_err(failure)
+    }
+
+    /// Takes one value; the first that is wrong fails the whole reply.
+    pub(crate) fn take(&mut self, key: Option<&[u8]>, json: &[u8]) {
+        if let Ok(values) = &mut self.values {
+            match checked(self.of.as_deref(), key, json) {
+                Ok((key, value)) => drop(values.insert(key, value)),
+                Err(problem) => self.values = Err(problem),
+            }
+        }
+    }
+}
+
+fn checked(of: Option<&str>, key: Option<&[u8]>, json: &[u8]) -> Result<(String, Value), String> {
+    // The reply to a get is about the key that was asked for.
+    let key = match (of, key) {
+        (Some(asked), _) => asked,
+        (None, Some(key)) => std::str::from_utf8(key).map_err(|_| "the backend replied a key that is not UTF-8")?,
+        (None, None) => return Err("the backend replied a value without a key".into()),
+    };
+    let json = std::str::from_utf8(json).map_err(|_| format!("flag {key:?}: the backend's value is not UTF-8"))?;
+    match Value::parse(json) {
+        Ok(value) => Ok((key.to_owned(), value)),
+        Err(error) => Err(format!("flag {key:?}: the backend's value is {error}")),
+    }
+}
+
+impl FlagStore for CustomFlagStore {
+    fn get(&self, key: &str) -> Result<Option<Value>> {
+        self.exclusively(|store| store.get_now(key))
+    }
+
+    fn set(&self, key: &str, value: Value) -> Result<()> {
+        self.exclusively(|store| store.set_now(key, &value))
+    }
+
+    fn delete(&self, key: &str) -> Result<bool> {
+        self.exclusively(|store| store.remove_now(key))
+    }
+
+    fn list_all(&self) -> Result<Snapshot> {
+        let flags = self.exclusively(Self::list_now)?;
+        let build = || {
+            let mut snapshot = Snapshot::builder(flags.len(), 0, MAX_BYTES)?;
+            for (key, value) in &flags {
+                snapshot.push(key, &mut Scanner::at(value.as_json(), 0))?;
+            }
+            Ok(snapshot.finish())
+        };
+        build().map_err(|_: Fault| Error::OutOfMemory)
+    }
+
+    fn len(&self) -> Result<usize> {
+        Ok(self.exclusively(Self::list_now)?.len())
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        self.exclusively(|store| store.commit_now(batch))
+    }
+
+    fn revision(&self) -> Result<u64> {
+        Ok(self.changes.revision())
+    }
+
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+        Ok(self.changes.wait(seen, deadline, stop))
+    }
+
+    fn wake(&self) {
+        self.changes.wake();
+    }
+}

@@ -1,0 +1,77 @@
+//! The contract: the five calls that every store answers. Keys and JSON are NUL-terminated UTF-8.
+
+use super::error::flagstore_error_t;
+use super::guard::guard;
+use super::open::{flagstore_t, handle};
+use super::{object, text};
+use crate::{Error, FlagStore, Result, Value};
+use std::ffi::c_char;
+use std::ptr;
+
+/// The flag's value as compact JSON text, to be freed. NULL with *error NULL: there is no such flag; NULL with *error
+/// set: the call failed. A stored null is the text "null".
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get(
+    store: *const flagstore_t,
+    key: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> *mut c_char {
+    guard(error, ptr::null_mut(), || get(handle(store)?, text::text(key, "key")?, &mut 0))
+}
+
+/// Stores the JSON value that `json` spells under `key`. true: done; false: failed, and nothing has changed, except
+/// under FLAGSTORE_NOT_DURABLE. FLAGSTORE_INVALID_JSON if the text is not one JSON value.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_set(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    json: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || set(handle(store)?, text::text(key, "key")?, text::text(json, "json")?))
+}
+
+/// Removes the flag. true: it existed; false with *error NULL: it did not; false with *error set: the call failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_delete(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || handle(store)?.delete(text::text(key, "key")?))
+}
+
+/// Every flag as of one moment, as one compact JSON object, to be freed; NULL: failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_list_all(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> *mut c_char {
+    guard(error, ptr::null_mut(), || object::hand_out_text(&handle(store)?.list_json()?))
+}
+
+/// The number of flags; -1: failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_len(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> i64 {
+    guard(error, -1, || Ok(handle(store)?.len()? as i64))
+}
+
+/// The value as text for the caller, its length in `length`; NULL if there is no such flag.
+pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Result<*mut c_char> {
+    let Some(value) = store.get(key)? else {
+        return Ok(ptr::null_mut());
+    };
+    *length = value.as_json().len();
+    object::hand_out_text(value.as_json())
+}
+
+pub(super) fn set(store: &dyn FlagStore, key: &str, json: &str) -> Result<bool> {
+    store.set(key, value_of(key, json)?).map(|()| true)
+}
+
+/// The value that the caller's text spells; the error names the flag it was meant for.
+pub(super) fn value_of(key: &str, json: &str) -> Result<Value> {
+    Value::parse(json).map_err(|error| match error {
+        Error::InvalidJson { line, column, problem, .. } => {
+            Error::InvalidJson { key: Some(key.to_owned()), line, column, problem }
+        }
+        other => other,
+    })
+}

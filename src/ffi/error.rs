@@ -1,0 +1,144 @@
+//! Errors: every function that can fail takes a last argument `error`, which may be NULL. Otherwise NULL is stored
+//! there first, and on failure an error object, which the caller frees.
+
+use super::guard::quiet;
+use super::object::{self, Kind};
+use super::text;
+use crate::Error;
+use std::ffi::{CStr, CString, c_char};
+use std::ptr;
+
+/// No error.
+pub const FLAGSTORE_OK: i32 = 0;
+/// NULL, text that is not UTF-8, a handle of another kind, an option out of range.
+pub const FLAGSTORE_INVALID_ARGUMENT: i32 = 1;
+/// The text given as a value is not one JSON value; the message has line and column.
+pub const FLAGSTORE_INVALID_JSON: i32 = 2;
+/// What is stored is not one JSON object; the message has path, line and column. Nothing is overwritten.
+pub const FLAGSTORE_CORRUPT: i32 = 3;
+/// The system refused; `flagstore_error_os_code` has errno.
+pub const FLAGSTORE_IO: i32 = 4;
+/// The lock was not free within the timeout; nothing was written.
+pub const FLAGSTORE_LOCKED: i32 = 5;
+/// The store was opened read-only.
+pub const FLAGSTORE_READ_ONLY: i32 = 6;
+/// This backend does not provide the call.
+pub const FLAGSTORE_NOT_IMPLEMENTED: i32 = 7;
+/// A typed getter found another type, or a number out of range.
+pub const FLAGSTORE_TYPE_MISMATCH: i32 = 8;
+/// A batch expectation did not hold.
+pub const FLAGSTORE_CONFLICT: i32 = 9;
+/// A custom or remote backend failed.
+pub const FLAGSTORE_BACKEND: i32 = 10;
+/// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
+pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
+/// A bug in flagstore, caught at the boundary.
+pub const FLAGSTORE_INTERNAL: i32 = 99;
+
+const NAMES: [(i32, &CStr); 13] = [
+    (FLAGSTORE_OK, c"FLAGSTORE_OK"),
+    (FLAGSTORE_INVALID_ARGUMENT, c"FLAGSTORE_INVALID_ARGUMENT"),
+    (FLAGSTORE_INVALID_JSON, c"FLAGSTORE_INVALID_JSON"),
+    (FLAGSTORE_CORRUPT, c"FLAGSTORE_CORRUPT"),
+    (FLAGSTORE_IO, c"FLAGSTORE_IO"),
+    (FLAGSTORE_LOCKED, c"FLAGSTORE_LOCKED"),
+    (FLAGSTORE_READ_ONLY, c"FLAGSTORE_READ_ONLY"),
+    (FLAGSTORE_NOT_IMPLEMENTED, c"FLAGSTORE_NOT_IMPLEMENTED"),
+    (FLAGSTORE_TYPE_MISMATCH, c"FLAGSTORE_TYPE_MISMATCH"),
+    (FLAGSTORE_CONFLICT, c"FLAGSTORE_CONFLICT"),
+    (FLAGSTORE_BACKEND, c"FLAGSTORE_BACKEND"),
+    (FLAGSTORE_NOT_DURABLE, c"FLAGSTORE_NOT_DURABLE"),
+    (FLAGSTORE_INTERNAL, c"FLAGSTORE_INTERNAL"),
+];
+
+/// Why a call failed. Immutable; any thread may read it. Free it with `flagstore_free`.
+#[allow(non_camel_case_types)]
+pub struct flagstore_error_t {
+    code: i32,
+    os_code: i32,
+    message: CString,
+}
+
+/// The code of the error, FLAGSTORE_OK for NULL, FLAGSTORE_INVALID_ARGUMENT for what is not an error object.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_error_code(error: *const flagstore_error_t) -> i32 {
+    read(error, FLAGSTORE_OK, FLAGSTORE_INVALID_ARGUMENT, |error| error.code)
+}
+
+/// The message in English, in UTF-8, with the path, key, line and column it is about; lines and columns count from 1,
+/// columns in characters. It lives as long as the error object. "" for NULL and for what is not an error object.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_error_message(error: *const flagstore_error_t) -> *const c_char {
+    read(error, c"".as_ptr(), c"".as_ptr(), |error| error.message.as_ptr())
+}
+
+/// The system's error number (errno) behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_error_os_code(error: *const flagstore_error_t) -> i32 {
+    read(error, 0, 0, |error| error.os_code)
+}
+
+/// The name of an error code, such as "FLAGSTORE_CORRUPT"; "FLAGSTORE_UNKNOWN" for a code this version does not have.
+/// Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_error_name(code: i32) -> *const c_char {
+    name(code).as_ptr()
+}
+
+/// A new error object, to be returned by a backend or freed with `flagstore_free`. A NULL message is "", one that is
+/// not UTF-8 is repaired. NULL for the code FLAGSTORE_OK, which is no error.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_error_new(code: i32, message: *const c_char) -> *mut flagstore_error_t {
+    quiet(ptr::null_mut(), || {
+        if code == FLAGSTORE_OK {
+            return Ok(ptr::null_mut());
+        }
+        let message = if message.is_null() { String::new() } else { text::lossy(message) };
+        Ok(make(code, 0, message))
+    })
+}
+
+fn read<T>(error: *const flagstore_error_t, of_null: T, of_other: T, field: impl FnOnce(&flagstore_error_t) -> T) -> T {
+    if error.is_null() {
+        return of_null;
+    }
+    quiet(of_other, || object::borrow(error, Kind::Error, "error").map(field))
+}
+
+impl flagstore_error_t {
+    /// Code, errno and message.
+    pub(super) fn parts(&self) -> (i32, i32, String) {
+        (self.code, self.os_code, self.message.to_string_lossy().into_owned())
+    }
+}
+
+fn name(code: i32) -> &'static CStr {
+    NAMES.iter().find(|(known, _)| *known == code).map_or(c"FLAGSTORE_UNKNOWN", |(_, name)| name)
+}
+
+fn make(code: i32, os_code: i32, message: String) -> *mut flagstore_error_t {
+    let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
+    object::hand_out(Kind::Error, flagstore_error_t { code, os_code, message })
+}
+
+/// The error as an object for the caller.
+pub(super) fn hand_out(error: &Error) -> *mut flagstore_error_t {
+    make(code(error), error.errno().unwrap_or(0), error.to_string())
+}
+
+fn code(error: &Error) -> i32 {
+    match error {
+        Error::InvalidArgument(_) => FLAGSTORE_INVALID_ARGUMENT,
+        Error::InvalidJson { .. } => FLAGSTORE_INVALID_JSON,
+        Error::Corrupt { .. } => FLAGSTORE_CORRUPT,
+        Error::Io { .. } | Error::OutOfMemory => FLAGSTORE_IO,
+        Error::Locked { .. } => FLAGSTORE_LOCKED,
+        Error::ReadOnly { .. } => FLAGSTORE_READ_ONLY,
+        Error::NotImplemented(_) => FLAGSTORE_NOT_IMPLEMENTED,
+        Error::TypeMismatch { .. } => FLAGSTORE_TYPE_MISMATCH,
+        Error::NotDurable { .. } => FLAGSTORE_NOT_DURABLE,
+        Error::Conflict { .. } => FLAGSTORE_CONFLICT,
+        Error::Backend { code, .. } => *code,
+        Error::Internal(_) => FLAGSTORE_INTERNAL,
+    }
+}

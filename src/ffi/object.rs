@@ -1,0 +1,124 @@
+//! What the library hands out: each object carries a tag in front of it that says what it is and how to drop it.
+
+use crate::{Error, Result, sys};
+use std::ffi::{c_char, c_void};
+use std::mem::size_of;
+use std::ptr;
+
+/// What an object is. The values are part of the tag, which another copy of the library in the process reads too.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(u64)]
+pub(super) enum Kind {
+    Text = 1,
+    Error = 2,
+    Store = 3,
+    Snapshot = 4,
+    Batch = 5,
+    Watch = 6,
+}
+
+/// Sixteen bytes, so that what follows is aligned as malloc would align it. The function pointer makes an object free
+/// itself by the copy of the library that made it.
+#[repr(C, align(16))]
+struct Tag {
+    mark: u64,
+    free: unsafe fn(*mut Tag),
+}
+
+/// No text, small number or address of user space looks like this.
+const MARK: u64 = 0xF1A6_5704_E000_0000;
+
+#[repr(C)]
+struct Tagged<T> {
+    tag: Tag,
+    value: T,
+}
+
+/// Hands `value` over to the caller.
+pub(super) fn hand_out<T>(kind: Kind, value: T) -> *mut T {
+    let tag = Tag { mark: MARK | kind as u64, free: free_boxed::<T> };
+    let tagged = Box::into_raw(Box::new(Tagged { tag, value }));
+    // SAFETY: `tagged` has just been allocated.
+    unsafe { &raw mut (*tagged).value }
+}
+
+/// A NUL-terminated copy of `text` for the caller; `OutOfMemory` instead of an abort.
+pub(super) fn hand_out_text(text: &str) -> Result<*mut c_char> {
+    // SAFETY: malloc aligns to 16; the tag, the text and its NUL fit the size; the three parts do not overlap.
+    unsafe {
+        let tag = libc::malloc(size_of::<Tag>() + text.len() + 1).cast::<Tag>();
+        if tag.is_null() {
+            return Err(Error::OutOfMemory);
+        }
+        tag.write(Tag { mark: MARK | Kind::Text as u64, free: free_text });
+        let bytes = tag.add(1).cast::<u8>();
+        ptr::copy_nonoverlapping(text.as_ptr(), bytes, text.len());
+        bytes.add(text.len()).write(0);
+        Ok(bytes.cast())
+    }
+}
+
+unsafe fn free_boxed<T>(tag: *mut Tag) {
+    // SAFETY: the tag was made by `hand_out` with this very T.
+    drop(unsafe { Box::from_raw(tag.cast::<Tagged<T>>()) });
+}
+
+unsafe fn free_text(tag: *mut Tag) {
+    // SAFETY: the tag was made by `hand_out_text`, with malloc.
+    unsafe { libc::free(tag.cast()) };
+}
+
+/// The tag of what may be an object of this library.
+fn tag_of(object: *const c_void) -> Option<*mut Tag> {
+    let tag = object.cast::<Tag>().wrapping_sub(1).cast_mut();
+    if object.is_null() || !tag.is_aligned() {
+        return None;
+    }
+    // A large text that was freed before is no longer mapped, nor may be what stands before a foreign page. Both lie
+    // at the start of a page, where malloc puts what it maps (its own header is 16 bytes).
+    let into_page = object as usize % 4096;
+    if into_page <= 2 * size_of::<Tag>() && !sys::is_mapped(tag as usize) {
+        return None;
+    }
+    // SAFETY: the caller promises an object of this library. Of anything else this reads the sixteen bytes in front,
+    // which is the price of telling it at all.
+    let mark = unsafe { ptr::read_volatile(&raw const (*tag).mark) };
+    (mark & !0xFF == MARK).then_some(tag)
+}
+
+/// The object as what it is said to be.
+pub(super) fn borrow<'a, T>(object: *const T, kind: Kind, name: &str) -> Result<&'a T> {
+    match tag_of(object.cast()) {
+        // SAFETY: the tag says that it is the T which this kind always is.
+        Some(tag) if unsafe { (*tag).mark } == MARK | kind as u64 => Ok(unsafe { &*object }),
+        _ => Err(refused(object.is_null(), kind, name)),
+    }
+}
+
+#[cold]
+fn refused(is_null: bool, kind: Kind, name: &str) -> Error {
+    if is_null {
+        return Error::InvalidArgument(format!("{name} is NULL"));
+    }
+    let kind = format!("{kind:?}").to_lowercase();
+    Error::InvalidArgument(format!("{name} is not a living {kind} of this library"))
+}
+
+/// Frees any object that the library handed out. What it did not is a bug in the host that cannot be left alone.
+pub(super) fn free(object: *mut c_void) {
+    if object.is_null() {
+        return;
+    }
+    let Some(tag) = tag_of(object) else {
+        sys::write_stderr(
+            "flagstore: flagstore_free was given what is not an object of the library, or was freed before\n",
+        );
+        std::process::abort();
+    };
+    // SAFETY: the tag is whole; it is spoiled first, so that a second free is told.
+    unsafe {
+        let free = (*tag).free;
+        ptr::write_volatile(&raw mut (*tag).mark, 0);
+        free(tag);
+    }
+}

@@ -1,0 +1,160 @@
+//! Open.
+
+use super::error::flagstore_error_t;
+use super::guard::guard;
+use super::object::{self, Kind};
+use super::{sized_struct, text};
+use crate::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, Result};
+use std::ffi::c_char;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Every read reads the file (the default).
+pub const FLAGSTORE_READ_FRESH: i32 = 0;
+/// Keep the parsed snapshot, revalidate it on every read. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+pub const FLAGSTORE_READ_CHECKED: i32 = 1;
+/// Keep the parsed snapshot, let file-system events invalidate it. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+pub const FLAGSTORE_READ_WATCHED: i32 = 2;
+
+/// A change is on stable storage before the call returns (the default).
+pub const FLAGSTORE_DURABLE: i32 = 0;
+/// No fsync: atomic for readers and killed processes only. After a power cut the file may be empty or torn.
+pub const FLAGSTORE_ATOMIC: i32 = 1;
+/// Never torn by a power cut, but the last changes may be missing after it.
+pub const FLAGSTORE_ORDERED: i32 = 2;
+
+/// A missing file is an error at open (FLAGSTORE_IO, ENOENT).
+pub const FLAGSTORE_OPEN_EXISTING: u32 = 1;
+/// Every change is FLAGSTORE_READ_ONLY, and nothing is created.
+pub const FLAGSTORE_OPEN_READ_ONLY: u32 = 2;
+
+/// A store of flags. Any number of threads may use it at once, without locking by the caller. Free it with
+/// `flagstore_free` when no thread is inside a call on it.
+#[allow(non_camel_case_types)]
+pub struct flagstore_t {
+    store: Arc<dyn FlagStore>,
+}
+
+/// Options of a file store. Set all of it to zero, then `size` to sizeof(flagstore_file_options_t); zero means the
+/// default in every field.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct flagstore_file_options_t {
+    /// sizeof(flagstore_file_options_t)
+    pub size: usize,
+    /// FLAGSTORE_READ_*
+    pub read_mode: i32,
+    /// FLAGSTORE_DURABLE, FLAGSTORE_ATOMIC (may be empty or torn after a power cut) or FLAGSTORE_ORDERED
+    pub durability: i32,
+    /// FLAGSTORE_OPEN_*, added up
+    pub flags: u32,
+    /// how long a change waits for the lock, in milliseconds; 0: 5000; -1: for ever; then FLAGSTORE_LOCKED
+    pub lock_timeout_ms: i32,
+    /// permission bits of a created file; 0: 0666 less the umask
+    pub mode: u32,
+    /// 0
+    pub reserved: u32,
+    /// a larger file or result is FLAGSTORE_IO (EFBIG); 0: 256 MiB; at most 4 GiB are ever read
+    pub max_bytes: u64,
+}
+
+/// Opens an empty store in memory, for the life of the process. To be freed; NULL on failure.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_memory_open(error: *mut *mut flagstore_error_t) -> *mut flagstore_t {
+    guard(error, ptr::null_mut(), || Ok(hand_out(InMemoryFlagStore::new())))
+}
+
+/// Opens the JSON file at `path` with the default options; creates it ("{}") if it is missing. To be freed; NULL on
+/// failure: FLAGSTORE_IO for a missing directory, a link to nowhere, a path that is not a regular file, a refusal.
+///
+/// The content is not read yet: a corrupt file is reported by the first call that needs it. A relative path is
+/// resolved now, so that a later change of directory does no harm.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_file_open(path: *const c_char, error: *mut *mut flagstore_error_t) -> *mut flagstore_t {
+    guard(error, ptr::null_mut(), || open_file(path, FileOptions::default()))
+}
+
+/// The same with options; NULL options are the defaults. FLAGSTORE_INVALID_ARGUMENT for a value out of range, and for
+/// a larger struct of a newer header that asks for what this library does not have.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_file_open_with(
+    path: *const c_char,
+    options: *const flagstore_file_options_t,
+    error: *mut *mut flagstore_error_t,
+) -> *mut flagstore_t {
+    guard(error, ptr::null_mut(), || {
+        let defaults = flagstore_file_options_t::default();
+        // SAFETY: the struct is of integers, for which any bytes will do.
+        let given =
+            if options.is_null() { defaults } else { unsafe { sized_struct::copy(options, defaults, "options")? } };
+        open_file(path, given.checked()?)
+    })
+}
+
+fn open_file(path: *const c_char, options: FileOptions) -> Result<*mut flagstore_t> {
+    Ok(hand_out(FileFlagStore::open_with(text::text(path, "path")?, options)?))
+}
+
+pub(super) fn hand_out(store: impl FlagStore + 'static) -> *mut flagstore_t {
+    object::hand_out(Kind::Store, flagstore_t { store: Arc::new(store) })
+}
+
+/// The core of the caller's handle.
+pub(super) fn handle<'a>(store: *const flagstore_t) -> Result<&'a dyn FlagStore> {
+    object::borrow(store, Kind::Store, "store").map(|handle| handle.store.as_ref())
+}
+
+/// The core of the caller's handle, for a watch that may outlive it.
+pub(super) fn shared(store: *const flagstore_t) -> Result<Arc<dyn FlagStore>> {
+    object::borrow(store, Kind::Store, "store").map(|handle| Arc::clone(&handle.store))
+}
+
+impl flagstore_file_options_t {
+    fn checked(&self) -> Result<FileOptions> {
+        let refuse = |field: &str, value: i64| Err(Error::InvalidArgument(format!("options.{field} is {value}")));
+        let durability = match self.durability {
+            FLAGSTORE_DURABLE => Durability::Durable,
+            FLAGSTORE_ATOMIC => Durability::Atomic,
+            FLAGSTORE_ORDERED => Durability::Ordered,
+            other => return refuse("durability", other.into()),
+        };
+        if self.flags & !(FLAGSTORE_OPEN_EXISTING | FLAGSTORE_OPEN_READ_ONLY) != 0 {
+            return refuse("flags", self.flags.into());
+        }
+        if self.mode > 0o777 {
+            return refuse("mode", self.mode.into());
+        }
+        if self.reserved != 0 {
+            return refuse("reserved", self.reserved.into());
+        }
+        let defaults = FileOptions::default();
+        let lock_timeout = match self.lock_timeout_ms {
+            0 => defaults.lock_timeout,
+            -1 => None,
+            given => match u64::try_from(given) {
+                Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
+                Err(_) => return refuse("lock_timeout_ms", given.into()),
+            },
+        };
+        match self.read_mode {
+            FLAGSTORE_READ_FRESH => {}
+            FLAGSTORE_READ_CHECKED => return Err(Error::NotImplemented("FLAGSTORE_READ_CHECKED")),
+            FLAGSTORE_READ_WATCHED => return Err(Error::NotImplemented("FLAGSTORE_READ_WATCHED")),
+            other => return refuse("read_mode", other.into()),
+        }
+        Ok(FileOptions {
+            durability,
+            existing: self.flags & FLAGSTORE_OPEN_EXISTING != 0,
+            read_only: self.flags & FLAGSTORE_OPEN_READ_ONLY != 0,
+            lock_timeout,
+            mode: Some(self.mode).filter(|mode| *mode != 0),
+            max_bytes: match self.max_bytes {
+                0 => defaults.max_bytes,
+                given => usize::try_from(given).unwrap_or(usize::MAX),
+            },
+            ..defaults
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! Text that C hands in.
+
+use crate::{Error, Result};
+use std::ffi::{CStr, c_char};
+
+/// A NUL-terminated string of the caller's, in UTF-8.
+pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    if pointer.is_null() {
+        return null(name);
+    }
+    // SAFETY: the caller promises a NUL-terminated string that stays as it is during the call.
+    utf8(unsafe { CStr::from_ptr(pointer) }.to_bytes(), name)
+}
+
+/// `length` bytes of the caller's, in UTF-8.
+pub(super) fn sized<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a str> {
+    utf8(bytes(pointer, length, name)?, name)
+}
+
+/// `length` bytes of the caller's.
+pub(super) fn bytes<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a [u8]> {
+    if pointer.is_null() {
+        return null(name);
+    }
+    if length > isize::MAX as usize {
+        return Err(Error::InvalidArgument(format!("{name} is longer than memory")));
+    }
+    // SAFETY: the caller promises that many bytes, which stay as they are during the call.
+    Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) })
+}
+
+fn null<T>(name: &str) -> Result<T> {
+    Err(Error::InvalidArgument(format!("{name} is NULL")))
+}
+
+fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Error::InvalidArgument(format!("{name} is not UTF-8 (at byte {})", error.valid_up_to())))
+}
+
+/// A NUL-terminated string of the caller's, repaired where it is not UTF-8.
+pub(super) fn lossy(pointer: *const c_char) -> String {
+    // SAFETY: the caller promises a NUL-terminated string.
+    unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// Stores a length where the caller wants to know it.
+pub(super) fn put(room: *mut usize, length: usize) {
+    if !room.is_null() {
+        // SAFETY: the caller promises room for a size.
+        unsafe { *room = length };
+    }
+}

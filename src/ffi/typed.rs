@@ -1,0 +1,202 @@
+//! Typed values: the getters answer `fallback` if the flag is absent (no error), of another type or out of range
+//! (FLAGSTORE_TYPE_MISMATCH), or unreadable (the error).
+
+use super::error::flagstore_error_t;
+use super::guard::guard;
+use super::open::{flagstore_t, handle};
+use super::{object, text};
+use crate::{Error, FlagStore, Kind, Result, Value, ValueRef};
+use std::ffi::c_char;
+use std::ptr;
+
+/// The flag does not exist.
+pub const FLAGSTORE_TYPE_ABSENT: i32 = 0;
+/// null
+pub const FLAGSTORE_TYPE_NULL: i32 = 1;
+/// true or false
+pub const FLAGSTORE_TYPE_BOOL: i32 = 2;
+/// Any number.
+pub const FLAGSTORE_TYPE_NUMBER: i32 = 3;
+/// A string.
+pub const FLAGSTORE_TYPE_STRING: i32 = 4;
+/// An array.
+pub const FLAGSTORE_TYPE_ARRAY: i32 = 5;
+/// An object.
+pub const FLAGSTORE_TYPE_OBJECT: i32 = 6;
+
+/// The boolean under `key`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get_bool(
+    store: *const flagstore_t,
+    key: *const c_char,
+    fallback: bool,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, fallback, || get_bool(handle(store)?, text::text(key, "key")?, fallback))
+}
+
+/// The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get_int64(
+    store: *const flagstore_t,
+    key: *const c_char,
+    fallback: i64,
+    error: *mut *mut flagstore_error_t,
+) -> i64 {
+    guard(error, fallback, || get_int64(handle(store)?, text::text(key, "key")?, fallback))
+}
+
+/// The number under `key` as the nearest double; one too large for a double (1e400) is FLAGSTORE_TYPE_MISMATCH.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get_double(
+    store: *const flagstore_t,
+    key: *const c_char,
+    fallback: f64,
+    error: *mut *mut flagstore_error_t,
+) -> f64 {
+    guard(error, fallback, || get_double(handle(store)?, text::text(key, "key")?, fallback))
+}
+
+/// The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
+/// NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get_string(
+    store: *const flagstore_t,
+    key: *const c_char,
+    fallback: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> *mut c_char {
+    let found = guard(error, ptr::null_mut(), || {
+        let key = text::text(key, "key")?;
+        if !fallback.is_null() {
+            text::text(fallback, "fallback")?;
+        }
+        read_text(handle(store)?, key, |string| match string.contains('\0') {
+            true => Err(mismatch(key, Kind::String, "a string without U+0000")),
+            false => object::hand_out_text(string),
+        })
+    });
+    if !found.is_null() || fallback.is_null() {
+        return found;
+    }
+    // The error of the failed read stands; only the copy is still to be made.
+    guard(ptr::null_mut(), ptr::null_mut(), || object::hand_out_text(text::text(fallback, "fallback")?))
+}
+
+/// The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there is none; -1: failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_get_type(
+    store: *const flagstore_t,
+    key: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> i32 {
+    guard(error, -1, || {
+        let mut kind = FLAGSTORE_TYPE_ABSENT;
+        handle(store)?
+            .visit(text::text(key, "key")?, &mut |value| kind = value.map_or(kind, |value| code(value.kind())))?;
+        Ok(kind)
+    })
+}
+
+/// Stores a boolean. Returns and fails as `flagstore_set`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_set_bool(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    value: bool,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || set(handle(store)?, key, value.into()))
+}
+
+/// Stores an integer. Returns and fails as `flagstore_set`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_set_int64(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    value: i64,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || set(handle(store)?, key, value.into()))
+}
+
+/// Stores a double with the shortest digits that mean it, as Python's repr spells them (0.1, 1e+16, 100000.0).
+/// FLAGSTORE_INVALID_ARGUMENT for NaN and the infinities. Returns and fails as `flagstore_set` otherwise.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_set_double(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    value: f64,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || {
+        let finite = || Error::InvalidArgument(format!("value is {value}, which JSON cannot hold"));
+        set(handle(store)?, key, Value::from_f64(value).ok_or_else(finite)?)
+    })
+}
+
+/// Stores a string, given as plain UTF-8 text (not JSON). Returns and fails as `flagstore_set`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_set_string(
+    store: *mut flagstore_t,
+    key: *const c_char,
+    value: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || set(handle(store)?, key, text::text(value, "value")?.try_into()?))
+}
+
+fn set(store: &dyn FlagStore, key: *const c_char, value: Value) -> Result<bool> {
+    store.set(text::text(key, "key")?, value).map(|()| true)
+}
+
+pub(super) fn get_bool(store: &dyn FlagStore, key: &str, fallback: bool) -> Result<bool> {
+    read(store, key, "a boolean", |value| value.as_bool()).map(|found| found.unwrap_or(fallback))
+}
+
+pub(super) fn get_int64(store: &dyn FlagStore, key: &str, fallback: i64) -> Result<i64> {
+    read(store, key, "an integer that fits 64 bits", |value| value.as_i64()).map(|found| found.unwrap_or(fallback))
+}
+
+pub(super) fn get_double(store: &dyn FlagStore, key: &str, fallback: f64) -> Result<f64> {
+    read(store, key, "a number that fits a double", |value| value.as_f64()).map(|found| found.unwrap_or(fallback))
+}
+
+/// The string under `key` made into text for the caller by `copy`; NULL if there is no such flag.
+pub(super) fn read_text(
+    store: &dyn FlagStore,
+    key: &str,
+    copy: impl Fn(&str) -> Result<*mut c_char>,
+) -> Result<*mut c_char> {
+    let copied = read(store, key, "a string", |value| value.as_str().map(|string| copy(&string)))?;
+    copied.unwrap_or(Ok(ptr::null_mut()))
+}
+
+/// What `typed` makes of the value while the store lends it; `None`: there is no such flag.
+fn read<T>(
+    store: &dyn FlagStore,
+    key: &str,
+    wanted: &'static str,
+    typed: impl Fn(ValueRef<'_>) -> Option<T>,
+) -> Result<Option<T>> {
+    let mut found = Ok(None);
+    store.visit(key, &mut |value| {
+        found = value.map(|value| typed(value).ok_or_else(|| mismatch(key, value.kind(), wanted))).transpose();
+    })?;
+    found
+}
+
+fn mismatch(key: &str, found: Kind, wanted: &'static str) -> Error {
+    Error::TypeMismatch { key: key.to_owned(), found, wanted }
+}
+
+fn code(kind: Kind) -> i32 {
+    match kind {
+        Kind::Null => FLAGSTORE_TYPE_NULL,
+        Kind::Bool => FLAGSTORE_TYPE_BOOL,
+        Kind::Number => FLAGSTORE_TYPE_NUMBER,
+        Kind::String => FLAGSTORE_TYPE_STRING,
+        Kind::Array => FLAGSTORE_TYPE_ARRAY,
+        Kind::Object => FLAGSTORE_TYPE_OBJECT,
+    }
+}

@@ -1,0 +1,133 @@
+//! Flags in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
+//! back.
+
+mod commit;
+mod events;
+mod lock;
+mod options;
+mod place;
+mod read;
+mod replace;
+mod revision;
+mod turn;
+
+pub use options::{Durability, FileOptions, ReadMode};
+pub(crate) use turn::survive_forks;
+
+use crate::change::Stop;
+use crate::document::{self, Document};
+use crate::json::Fault;
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
+use arc_swap::ArcSwapOption;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Flags in one JSON file, shared with any number of threads, processes and people with editors.
+///
+/// Every read reads the file. A change locks it, reads it, and replaces it atomically and durably. A missing file is
+/// an empty store; a file that is not one JSON object is [`Error::Corrupt`] from every call and is never overwritten.
+pub struct FileFlagStore {
+    path: PathBuf,
+    options: FileOptions,
+    /// The last revision, for as long as the file's stamp is the same.
+    known: ArcSwapOption<revision::Known>,
+}
+
+impl FileFlagStore {
+    /// Opens the file with the default options; creates it (`{}`) if it is missing.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, FileOptions::default())
+    }
+
+    /// Opens the file; creates it if it is missing, unless the options forbid that. The content is not read: a
+    /// corrupt file is reported by the first call that needs it.
+    pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
+        Self::opened(path.as_ref(), options).inspect_err(Error::log)
+    }
+
+    fn opened(path: &Path, options: FileOptions) -> Result<Self> {
+        if path.as_os_str().is_empty() {
+            return Err(Error::Io { path: path.into(), action: "open a file without a name", errno: libc::ENOENT });
+        }
+        // The working directory may change later.
+        let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
+        let store = Self { path, options, known: ArcSwapOption::empty() };
+        let present = read::is_present(&store.path)?;
+        if !present && store.options.existing {
+            return Err(Error::Io { path: store.path, action: "open the file", errno: libc::ENOENT });
+        }
+        if !present && !store.options.read_only {
+            commit::create(&store.path, &store.options)?;
+        }
+        Ok(store)
+    }
+
+    /// The absolute path of the file, as opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read<T>(&self, parse: impl FnMut(&str) -> Result<T, Fault>) -> Result<Option<T>> {
+        let read = read::settled(&self.path, self.options.max_bytes, parse).inspect_err(Error::log)?;
+        Ok(read.map(|(_, value)| value))
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<bool> {
+        commit::apply(&self.path, &self.options, batch).inspect_err(Error::log)
+    }
+}
+
+impl FlagStore for FileFlagStore {
+    fn get(&self, key: &str) -> Result<Option<Value>> {
+        let limit = self.options.max_bytes;
+        let found = self
+            .read(|text| document::find(text, key)?.map(|value| Value::canonical(value.text(), limit)).transpose())?;
+        Ok(found.flatten())
+    }
+
+    fn set(&self, key: &str, value: Value) -> Result<()> {
+        self.apply(&Batch::of(key, Some(value))).map(|_| ())
+    }
+
+    fn delete(&self, key: &str) -> Result<bool> {
+        self.apply(&Batch::of(key, None))
+    }
+
+    fn list_all(&self) -> Result<Snapshot> {
+        let limit = self.options.max_bytes;
+        Ok(self.read(|text| Document::parse(text)?.snapshot(limit))?.unwrap_or_default())
+    }
+
+    fn list_json(&self) -> Result<String> {
+        let limit = self.options.max_bytes;
+        Ok(self.read(|text| Document::parse(text)?.compact(limit))?.unwrap_or_else(|| "{}".into()))
+    }
+
+    fn len(&self) -> Result<usize> {
+        Ok(self.read(|text| Ok(Document::parse(text)?.len()))?.unwrap_or(0))
+    }
+
+    fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
+        // The visitor runs once the whole text has been found valid, so a second look never calls it twice.
+        let found = self.read(|text| {
+            visit(document::find(text, key)?);
+            Ok(())
+        })?;
+        if found.is_none() {
+            visit(None);
+        }
+        Ok(())
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        self.apply(batch).map(|_| ())
+    }
+
+    fn revision(&self) -> Result<u64> {
+        revision::revision(self).inspect_err(Error::log)
+    }
+
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+        revision::wait(self, seen, deadline, stop).inspect_err(Error::log)
+    }
+}

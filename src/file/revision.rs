@@ -1,0 +1,81 @@
+use super::FileFlagStore;
+use super::events::Events;
+use super::read::{self, Stamp};
+use crate::change::Stop;
+use crate::{Error, Result};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// However the events fall, a wait looks at the file this often.
+const LOOK: Duration = Duration::from_secs(1);
+/// And this often where there are no events.
+const LOOK_WITHOUT_EVENTS: Duration = Duration::from_millis(50);
+
+/// A number for what the file holds, and when that is known to have been all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    stamp: Stamp,
+    revision: u64,
+}
+
+/// The revision of a missing file, which is an empty store.
+const MISSING: u64 = 1;
+
+/// A number that differs whenever the file may have changed: of its bytes, and of the stamps that tell one writing of
+/// the same bytes from another. While the stamps are old enough to be trusted, one stat is all it costs.
+pub(super) fn revision(store: &FileFlagStore) -> Result<u64> {
+    let path = &store.path;
+    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), Stamp::at(path)?)
+        && known.stamp == stamp
+    {
+        return Ok(known.revision);
+    }
+    let Some(content) = read::present(path, store.options.max_bytes)? else {
+        return Ok(MISSING);
+    };
+    let mut hasher = DefaultHasher::new();
+    (content.stamp, content.bytes()).hash(&mut hasher);
+    let revision = hasher.finish().max(MISSING + 1);
+    let known = content.stamp.is_settled().then(|| Known { stamp: content.stamp, revision }.into());
+    store.known.store(known);
+    Ok(revision)
+}
+
+/// Sleeps until the revision is no longer `seen`. It happens in the thread that calls; nothing runs beside it.
+pub(super) fn wait(
+    store: &FileFlagStore,
+    seen: u64,
+    deadline: Option<Instant>,
+    stop: Option<&Stop>,
+) -> Result<Option<u64>> {
+    loop {
+        // The events are asked for first, so that no change falls between the look and the sleep.
+        let events = events(&store.path);
+        let look = if events.is_some() { LOOK } else { LOOK_WITHOUT_EVENTS };
+        loop {
+            let revision = revision(store)?;
+            if revision != seen {
+                return Ok(Some(revision));
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(Stop::is_set) {
+                return Ok(None);
+            }
+            if Events::sleep(events.as_ref(), stop, left.unwrap_or(look).min(look)) {
+                break;
+            }
+        }
+    }
+}
+
+fn events(path: &Path) -> Option<Events> {
+    match Events::of(path) {
+        Ok(events) => Some(events),
+        Err(error) => {
+            let error = Error::io(path, "have file-system events", &error);
+            tracing::info!("{error}: looking at the file every {} ms instead", LOOK_WITHOUT_EVENTS.as_millis());
+            None
+        }
+    }
+}

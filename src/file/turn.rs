@@ -1,0 +1,260 @@
+//! Whose turn it is among the threads of this process, first come, first served; and the one wait for the lock of
+//! other processes that all of them share.
+//!
+//! One registry joins all stores of the process that name the same lock file. It survives fork: the child starts
+//! with an empty one and closes the descriptors through which it would keep its parent's locks.
+
+use crate::sys;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { process: 0, generation: 0, forks: 0, last_ticket: 0, queues: BTreeMap::new() });
+
+struct Registry {
+    /// The process that this registry belongs to: a fork that ran no handlers is noticed by it.
+    process: u32,
+    /// Tells a turn from before a fork from those after it.
+    generation: u64,
+    /// How often this process has forked: whether a child may have a descriptor that was not yet registered.
+    forks: u64,
+    last_ticket: u64,
+    queues: BTreeMap<PathBuf, Queue>,
+}
+
+/// The threads that want the lock of one file; the first in line holds it or waits for other processes.
+struct Queue {
+    line: VecDeque<u64>,
+    /// The descriptor that is locked or about to be.
+    descriptor: Option<RawFd>,
+    waiter: Waiter,
+    changed: Arc<Condvar>,
+}
+
+/// A thread that blocks in flock, because polling starves and a blocking flock has no timeout. It outlives the caller
+/// whose time ran out and serves the next.
+enum Waiter {
+    None,
+    Blocked,
+    Done(io::Result<Arc<File>>),
+}
+
+impl Registry {
+    fn reset(&mut self) {
+        for queue in std::mem::take(&mut self.queues).into_values() {
+            if let Some(descriptor) = queue.descriptor {
+                // Without an unlock: that would release the parent's lock.
+                sys::close_inherited(descriptor);
+            }
+            if let Waiter::Done(Ok(file)) = queue.waiter {
+                std::mem::forget(file);
+            }
+        }
+        self.process = std::process::id();
+        self.generation += 1;
+    }
+
+    /// Drops the queue nobody needs any more.
+    fn tidy(&mut self, path: &Path) {
+        if let Some(queue) = self.queues.get_mut(path)
+            && queue.line.is_empty()
+            && !matches!(queue.waiter, Waiter::Blocked)
+        {
+            if let Waiter::Done(Ok(file)) = &queue.waiter {
+                sys::unlock(file);
+            }
+            self.queues.remove(path);
+        }
+    }
+}
+
+/// Called when the library is loaded, while no thread can be inside it: a fork in the middle of doing this at the
+/// first call would leave the child without it, or waiting for a thread that it does not have.
+pub(crate) extern "C" fn survive_forks() {
+    sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    if registry.process != std::process::id() {
+        registry.reset();
+    }
+    registry
+}
+
+thread_local! {
+    /// The registry's lock while the thread forks, so that the child finds the registry whole and free.
+    static FORKING: RefCell<Option<MutexGuard<'static, Registry>>> = const { RefCell::new(None) };
+}
+
+extern "C" fn before_fork() {
+    let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = FORKING.try_with(|forking| forking.replace(Some(registry)));
+}
+
+extern "C" fn after_fork_in_parent() {
+    let _ = FORKING.try_with(|forking| {
+        if let Some(mut registry) = forking.replace(None) {
+            registry.forks += 1;
+        }
+    });
+}
+
+extern "C" fn after_fork_in_child() {
+    let _ = FORKING.try_with(|forking| {
+        if let Some(mut registry) = forking.replace(None) {
+            registry.reset();
+        }
+    });
+}
+
+/// A place in the line for one lock file; the place is left when dropped.
+pub(super) struct Turn {
+    path: PathBuf,
+    ticket: u64,
+    generation: u64,
+    changed: Arc<Condvar>,
+}
+
+impl Turn {
+    /// Waits until nobody in this process is before us. `None`: the deadline came first.
+    pub(super) fn wait(path: &Path, deadline: Option<Instant>) -> Option<Self> {
+        let mut registry = registry();
+        registry.last_ticket += 1;
+        let (ticket, generation) = (registry.last_ticket, registry.generation);
+        let queue = registry.queues.entry(path.to_owned()).or_insert_with(|| Queue {
+            line: VecDeque::new(),
+            descriptor: None,
+            waiter: Waiter::None,
+            changed: Arc::new(Condvar::new()),
+        });
+        queue.line.push_back(ticket);
+        let turn = Self { path: path.to_owned(), ticket, generation, changed: Arc::clone(&queue.changed) };
+        while registry.queues.get(path).and_then(|queue| queue.line.front()) != Some(&ticket) {
+            registry = sleep(registry, &turn.changed, deadline)?;
+        }
+        Some(turn)
+    }
+
+    /// Locks the file that `open` opens against other processes. `None`: the deadline came first.
+    pub(super) fn lock(
+        &self,
+        open: impl Fn() -> io::Result<File>,
+        deadline: Option<Instant>,
+    ) -> io::Result<Option<Arc<File>>> {
+        if matches!(self.queue(&mut registry()).waiter, Waiter::None) {
+            let file = self.registered(open)?;
+            match sys::try_lock(&file) {
+                Ok(true) => return Ok(Some(file.into())),
+                Ok(false) => self.start_waiter(file)?,
+                Err(error) => {
+                    self.forget();
+                    return Err(error);
+                }
+            }
+        }
+        let mut registry = registry();
+        loop {
+            let queue = self.queue(&mut registry);
+            if let Waiter::Done(result) = std::mem::replace(&mut queue.waiter, Waiter::None) {
+                return result.map(Some);
+            }
+            queue.waiter = Waiter::Blocked;
+            registry = match sleep(registry, &self.changed, deadline) {
+                Some(registry) => registry,
+                None => return Ok(None),
+            };
+        }
+    }
+
+    /// Opens the lock file so that no child of a fork keeps a copy of it without knowing.
+    fn registered(&self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+        loop {
+            let forks = registry().forks;
+            let file = open()?;
+            let mut registry = registry();
+            if registry.forks == forks {
+                self.queue(&mut registry).descriptor = Some(file.as_raw_fd());
+                return Ok(file);
+            }
+        }
+    }
+
+    fn queue<'a>(&self, registry: &'a mut Registry) -> &'a mut Queue {
+        // A turn keeps its queue alive; only a fork in the middle of a call could have taken it away.
+        registry.queues.get_mut(&self.path).unwrap_or_else(|| unreachable!("a queue outlives its turns"))
+    }
+
+    /// Leaves the blocking wait to a thread of its own.
+    fn start_waiter(&self, file: File) -> io::Result<()> {
+        self.queue(&mut registry()).waiter = Waiter::Blocked;
+        let (path, generation) = (self.path.clone(), self.generation);
+        let file = Arc::new(file);
+        let waited_for = Arc::clone(&file);
+        let wait = move || {
+            let result = sys::lock(&waited_for);
+            let mut registry = registry();
+            if registry.generation == generation
+                && let Some(queue) = registry.queues.get_mut(&path)
+            {
+                if result.is_err() {
+                    queue.descriptor = None;
+                }
+                queue.waiter = Waiter::Done(result.map(|()| waited_for));
+                queue.changed.notify_all();
+                registry.tidy(&path);
+            }
+        };
+        let thread = std::thread::Builder::new().name("flagstore-lock".into()).stack_size(64 << 10);
+        sys::without_signals(|| thread.spawn(wait)).map(drop).inspect_err(|_| {
+            self.queue(&mut registry()).waiter = Waiter::None;
+            self.forget();
+        })
+    }
+
+    /// The descriptor is about to be closed. Before that happens: a child must not close what its number means next.
+    pub(super) fn forget(&self) {
+        let mut registry = registry();
+        if registry.generation == self.generation {
+            self.queue(&mut registry).descriptor = None;
+        }
+    }
+
+    /// Unlocks and closes the file; the place in the line is kept.
+    pub(super) fn release(&self, file: Arc<File>) {
+        sys::unlock(&file);
+        self.forget();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut registry = registry();
+        if registry.generation != self.generation {
+            return;
+        }
+        let queue = self.queue(&mut registry);
+        queue.line.retain(|ticket| *ticket != self.ticket);
+        queue.changed.notify_all();
+        registry.tidy(&self.path);
+    }
+}
+
+/// Gives the registry up until something changed. `None`: the deadline has passed.
+fn sleep(
+    registry: MutexGuard<'static, Registry>,
+    changed: &Condvar,
+    deadline: Option<Instant>,
+) -> Option<MutexGuard<'static, Registry>> {
+    let Some(deadline) = deadline else {
+        return Some(changed.wait(registry).unwrap_or_else(PoisonError::into_inner));
+    };
+    let left = deadline.checked_duration_since(Instant::now()).filter(|left| *left > Duration::ZERO)?;
+    Some(changed.wait_timeout(registry, left).unwrap_or_else(PoisonError::into_inner).0)
+}

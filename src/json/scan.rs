@@ -1,0 +1,317 @@
+use super::{Fault, MAX_BYTES, MAX_DEPTH};
+
+/// A range of bytes in the scanned text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    start: u32,
+    end: u32,
+}
+
+impl Mark {
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        debug_assert!(end <= MAX_BYTES);
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    pub(crate) fn of(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
+
+    pub(crate) fn end(self) -> usize {
+        self.end as usize
+    }
+}
+
+/// Checks the whole text once, so that the scanner only looks at structure.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| Fault::Syntax { at: error.valid_up_to(), problem: "the text is not UTF-8" })
+}
+
+/// Walks over a text, validating what it passes.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Result<Self, Fault> {
+        if text.len() > MAX_BYTES {
+            return Err(Fault::TooLarge);
+        }
+        if text.starts_with('\u{feff}') {
+            return Err(Fault::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
+        }
+        Ok(Self { text, bytes: text.as_bytes(), at: 0 })
+    }
+
+    /// In the middle of a text that has been scanned before.
+    pub(crate) fn at(text: &'a str, at: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), at }
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) fn peek(&self) -> u8 {
+        // A raw NUL is nowhere allowed, so it can stand for the end.
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn fault<T>(&self, problem: &'static str) -> Result<T, Fault> {
+        let problem = if self.at >= self.bytes.len() { "the text ends too early" } else { problem };
+        Err(Fault::Syntax { at: self.at, problem })
+    }
+
+    pub(crate) fn space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    pub(crate) fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Fault> {
+        if self.peek() != byte {
+            return self.fault(problem);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Nothing but white space may follow.
+    pub(crate) fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.at < self.bytes.len() {
+            return self.fault("text after the end of the value");
+        }
+        Ok(())
+    }
+
+    /// `{` or `[` and what follows it; false: the container is empty and closed.
+    pub(crate) fn enter(&mut self, close: u8) -> bool {
+        self.at += 1;
+        self.space();
+        let empty = self.peek() == close;
+        self.at += usize::from(empty);
+        !empty
+    }
+
+    /// After an element: true if another follows, false if the container was closed.
+    pub(crate) fn more(&mut self, close: u8) -> Result<bool, Fault> {
+        self.space();
+        match self.peek() {
+            b',' => {
+                self.at += 1;
+                self.space();
+                Ok(true)
+            }
+            byte if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ if close == b'}' => self.fault("expected `,` or `}`"),
+            _ => self.fault("expected `,` or `]`"),
+        }
+    }
+
+    /// A member's name and the colon; the mark is the name between its quotes, still escaped.
+    pub(crate) fn name(&mut self) -> Result<Mark, Fault> {
+        if self.peek() != b'"' {
+            return self.fault("expected a key in double quotes");
+        }
+        let name = self.string()?;
+        self.space();
+        self.expect(b':', "expected `:`")?;
+        self.space();
+        Ok(name)
+    }
+
+    /// Passes over one value, whatever it is.
+    pub(crate) fn value(&mut self) -> Result<Mark, Fault> {
+        let start = self.at;
+        // One bit per open container, set for an object: 127 levels fit.
+        let mut objects: u128 = 0;
+        let mut depth = 0;
+        loop {
+            let byte = self.peek();
+            if matches!(byte, b'{' | b'[') {
+                self.deeper(depth)?;
+                let close = if byte == b'{' { b'}' } else { b']' };
+                if self.enter(close) {
+                    depth += 1;
+                    objects = objects << 1 | u128::from(byte == b'{');
+                    if byte == b'{' {
+                        self.name()?;
+                    }
+                    continue;
+                }
+            } else {
+                self.scalar()?;
+            }
+            loop {
+                if depth == 0 {
+                    return Ok(Mark::new(start, self.at));
+                }
+                let object = objects & 1 == 1;
+                if self.more(if object { b'}' } else { b']' })? {
+                    if object {
+                        self.name()?;
+                    }
+                    break;
+                }
+                objects >>= 1;
+                depth -= 1;
+            }
+        }
+    }
+
+    /// Whether a container may open inside `depth` others.
+    pub(crate) fn deeper(&self, depth: u32) -> Result<(), Fault> {
+        if depth >= MAX_DEPTH {
+            return self.fault("nested more than 127 levels deep");
+        }
+        Ok(())
+    }
+
+    /// A string, number, `true`, `false` or `null`; the mark covers it all, quotes included.
+    pub(crate) fn scalar(&mut self) -> Result<Mark, Fault> {
+        let start = self.at;
+        match self.peek() {
+            b'"' => {
+                self.string()?;
+            }
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
+            _ => return self.fault("expected a value"),
+        }
+        Ok(Mark::new(start, self.at))
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return self.fault("expected a value");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        self.at += usize::from(self.peek() == b'-');
+        if self.peek() == b'0' {
+            self.at += 1;
+            if self.peek().is_ascii_digit() {
+                return self.fault("a number does not start with 0");
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        if !self.peek().is_ascii_digit() {
+            return self.fault("expected a digit");
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    /// From the opening quote to past the closing one; the mark is what stands between.
+    fn string(&mut self) -> Result<Mark, Fault> {
+        self.at += 1;
+        let start = self.at;
+        loop {
+            self.plain();
+            match self.peek() {
+                b'"' => {
+                    self.at += 1;
+                    return Ok(Mark::new(start, self.at - 1));
+                }
+                b'\\' => self.escape()?,
+                _ => return self.fault("a control character in a string must be escaped"),
+            }
+        }
+    }
+
+    /// Up to the next quote, backslash or control character, eight bytes at a time.
+    fn plain(&mut self) {
+        const ONES: u64 = u64::MAX / 255;
+        const HIGHS: u64 = ONES << 7;
+        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let quote = word ^ (ONES * b'"' as u64);
+            let backslash = word ^ (ONES * b'\\' as u64);
+            let stop = (quote.wrapping_sub(ONES) & !quote)
+                | (backslash.wrapping_sub(ONES) & !backslash)
+                | (word.wrapping_sub(ONES * 0x20) & !word);
+            // The lowest flag is exact; borrows can only set flags above it.
+            let stop = stop & HIGHS;
+            if stop != 0 {
+                self.at += stop.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while self.bytes.get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        let escape = self.at;
+        self.at += 1;
+        match self.peek() {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                let lone = Err(Fault::Syntax { at: escape, problem: "a lone surrogate escape" });
+                match self.unit()? {
+                    0xD800..0xDC00 => {
+                        if self.peek() != b'\\' || self.bytes.get(self.at + 1) != Some(&b'u') {
+                            return lone;
+                        }
+                        self.at += 1;
+                        if !matches!(self.unit()?, 0xDC00..0xE000) {
+                            return lone;
+                        }
+                    }
+                    0xDC00..0xE000 => return lone,
+                    _ => {}
+                }
+            }
+            _ => return self.fault("an escape that JSON does not have"),
+        }
+        Ok(())
+    }
+
+    /// `u` and four hexadecimal digits.
+    fn unit(&mut self) -> Result<u32, Fault> {
+        self.at += 1;
+        let mut unit = 0;
+        for _ in 0..4 {
+            let Some(digit) = (self.peek() as char).to_digit(16) else {
+                return self.fault("expected four hexadecimal digits");
+            };
+            unit = unit << 4 | digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+}

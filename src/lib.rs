@@ -1,0 +1,53 @@
+//! Feature flags in one JSON file that people can read: any language, any number of threads and processes.
+//!
+//! A store maps a flag's key to any JSON value. Every backend keeps one contract, [`FlagStore`]:
+//! [`InMemoryFlagStore`] for the life of the process, [`FileFlagStore`] for one JSON file that is locked,
+//! replaced atomically and synced. C callers reach the same code through `include/flagstore.h`.
+//!
+//! ```
+//! use flagstore::{FileFlagStore, FlagStore, Value};
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("flags.json");
+//! let store = FileFlagStore::open(&path)?;
+//! store.set("checkout.new-button", Value::from(true))?;
+//! assert_eq!(store.get("checkout.new-button")?, Some(Value::from(true)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod error;
+mod store;
+
+mod document;
+mod json;
+mod snapshot;
+mod text;
+mod value;
+
+mod batch;
+mod change;
+mod watch;
+
+mod file;
+mod memory;
+
+#[allow(unsafe_code)]
+mod custom;
+mod exclusive;
+
+#[allow(unsafe_code)]
+mod sys;
+
+#[allow(unsafe_code)]
+mod ffi;
+
+pub use batch::Batch;
+pub use change::Stop;
+pub use error::{Error, Result};
+pub use file::{Durability, FileFlagStore, FileOptions, ReadMode};
+pub use memory::InMemoryFlagStore;
+pub use snapshot::Snapshot;
+pub use store::FlagStore;
+pub use value::{Kind, Value, ValueRef};
+pub use watch::{Change, Watch};

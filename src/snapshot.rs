@@ -1,0 +1,177 @@
+use crate::json::{Fault, MAX_BYTES, Mark, Scanner, Style, Writer};
+use crate::memory::Flags;
+use crate::text::Text;
+use crate::{Error, Result, Value, ValueRef};
+use once_cell::race::OnceBox;
+use std::fmt;
+use std::sync::Arc;
+
+/// Every flag of a store as of one moment, in key order (the byte order of the keys). It does not change, may be
+/// shared by threads and outlive the store; a clone is the same picture.
+#[derive(Clone)]
+pub struct Snapshot(Picture);
+
+#[derive(Clone)]
+enum Picture {
+    Packed(Arc<Packed>),
+    Shared(Arc<Shared>),
+}
+
+/// The flags of a file: keys and compact values in one text, each with a NUL behind it.
+#[derive(Default)]
+struct Packed {
+    text: String,
+    flags: Vec<Flag>,
+}
+
+#[derive(Clone, Copy)]
+struct Flag {
+    key: Mark,
+    value: Mark,
+}
+
+/// The flags of a memory store, shared with it; put in order when somebody asks by index. Two threads may both do
+/// that, but neither waits for the other, which a fork might have taken away.
+struct Shared {
+    flags: Flags,
+    sorted: OnceBox<Vec<(Text, Value)>>,
+}
+
+impl Snapshot {
+    pub(crate) fn builder(flags: usize, bytes: usize, limit: usize) -> Result<Builder, Fault> {
+        let mut builder = Builder { text: Writer::new(Style::Compact, limit), flags: Vec::new() };
+        builder.flags.try_reserve_exact(flags).map_err(|_| Fault::OutOfMemory)?;
+        builder.text.reserve(bytes)?;
+        Ok(builder)
+    }
+
+    pub(crate) fn of_map(flags: Flags) -> Self {
+        Self(Picture::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
+    }
+
+    /// The number of flags.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Picture::Packed(packed) => packed.flags.len(),
+            Picture::Shared(shared) => shared.flags.size(),
+        }
+    }
+
+    /// Whether there is no flag.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The flags in key order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ValueRef<'_>)> {
+        (0..self.len()).map(|index| {
+            let (key, value) = self.entry(index).unwrap_or_default();
+            (without_nul(key), ValueRef::new(without_nul(value)))
+        })
+    }
+
+    /// The flag's value, if there is one of that key.
+    pub fn get(&self, key: &str) -> Option<ValueRef<'_>> {
+        self.find(key).map(|value| ValueRef::new(without_nul(value)))
+    }
+
+    /// The key and the compact value at `index`, each with the NUL behind it.
+    pub(crate) fn entry(&self, index: usize) -> Option<(&str, &str)> {
+        match &self.0 {
+            Picture::Packed(packed) => packed.flags.get(index).map(|flag| packed.entry(flag)),
+            Picture::Shared(shared) => {
+                shared.sorted().get(index).map(|(key, value)| (key.with_nul(), value.text().with_nul()))
+            }
+        }
+    }
+
+    /// The compact value of `key`, with the NUL behind it.
+    pub(crate) fn find(&self, key: &str) -> Option<&str> {
+        match &self.0 {
+            Picture::Packed(packed) => {
+                let order = |flag: &Flag| without_nul(packed.entry(flag).0).cmp(key);
+                packed.flags.binary_search_by(order).ok().map(|index| packed.entry(&packed.flags[index]).1)
+            }
+            Picture::Shared(shared) => shared.flags.get(key).map(|value| value.text().with_nul()),
+        }
+    }
+
+    /// One JSON object with every flag, compact. [`Error::OutOfMemory`] if there is no room for it.
+    pub fn to_json(&self) -> Result<String> {
+        self.written().map_err(|_| Error::OutOfMemory)
+    }
+
+    fn written(&self) -> Result<String, Fault> {
+        let mut writer = Writer::new(Style::Compact, MAX_BYTES);
+        if let Picture::Packed(packed) = &self.0 {
+            writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
+        }
+        writer.raw("{")?;
+        for (index, (key, value)) in self.iter().enumerate() {
+            if index > 0 {
+                writer.raw(",")?;
+            }
+            writer.key(key)?;
+            writer.raw(value.text())?;
+        }
+        writer.close_root(self.is_empty())?;
+        Ok(writer.finish())
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self(Picture::Packed(Arc::default()))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+fn without_nul(text: &str) -> &str {
+    text.strip_suffix('\0').unwrap_or(text)
+}
+
+impl Packed {
+    fn entry(&self, flag: &Flag) -> (&str, &str) {
+        (flag.key.of(&self.text), flag.value.of(&self.text))
+    }
+}
+
+impl Shared {
+    fn sorted(&self) -> &[(Text, Value)] {
+        self.sorted.get_or_init(|| {
+            let mut flags: Vec<_> = self.flags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+            flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            Box::new(flags)
+        })
+    }
+}
+
+/// Takes the flags of a snapshot in key order.
+pub(crate) struct Builder {
+    text: Writer,
+    flags: Vec<Flag>,
+}
+
+impl Builder {
+    /// A flag whose value is to be read from the scanner.
+    pub(crate) fn push(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), Fault> {
+        let start = self.text.len();
+        self.text.raw(key)?;
+        self.text.raw("\0")?;
+        let middle = self.text.len();
+        self.text.value(value, 0)?;
+        self.text.raw("\0")?;
+        self.flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+        self.flags.push(Flag { key: Mark::new(start, middle), value: Mark::new(middle, self.text.len()) });
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Snapshot {
+        Snapshot(Picture::Packed(Arc::new(Packed { text: self.text.finish(), flags: self.flags })))
+    }
+}

@@ -1,0 +1,288 @@
+//! The few calls to the system that std lacks, each as a safe function.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::thread::JoinHandleExt;
+use std::ptr;
+use std::sync::atomic::AtomicU32;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
+    loop {
+        // SAFETY: the descriptor is open as long as `file` lives.
+        match check(unsafe { libc::flock(file.as_raw_fd(), operation) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+/// Takes the exclusive lock of the open file; waits for it without a limit.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_EX)
+}
+
+/// Takes the exclusive lock of the open file if nobody has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        result => result.map(|()| true),
+    }
+}
+
+/// Gives the lock back, also where a forked child still has a copy of the descriptor.
+pub(crate) fn unlock(file: &File) {
+    // An unlock of an open file does not fail.
+    let _ = flock(file, libc::LOCK_UN);
+}
+
+/// The same open file under a descriptor that is not 0, 1 or 2, which a host may take for its standard streams.
+pub(crate) fn above_stdio(file: File) -> io::Result<File> {
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    // SAFETY: the descriptor is open; the new one belongs to nobody else.
+    let descriptor = check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: as above.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// Closes a descriptor that a fork left in the child and whose owner exists only in the parent.
+pub(crate) fn close_inherited(descriptor: RawFd) {
+    // SAFETY: the caller knows that nobody in this process will use or close it.
+    unsafe { libc::close(descriptor) };
+}
+
+/// Where Linux keeps a file's access list.
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+
+/// Gives `to` the owner, permission bits and extended attributes (access lists among them) of `from`, as far as this
+/// process may. Where something cannot be kept, nobody gains by it: another group gets what everybody has, and the
+/// group's bits, which are the mask of a list, come only with the list or where there was none.
+pub(crate) fn copy_attributes(from: &File, to: &File, metadata: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let made = to.metadata()?;
+    if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid())
+        && std::os::unix::fs::fchown(to, Some(metadata.uid()), Some(metadata.gid())).is_err()
+    {
+        // Whoever may not give the file away may still keep its group.
+        let _ = std::os::unix::fs::fchown(to, None, Some(metadata.gid()));
+    }
+    let set_mode = |mode| to.set_permissions(std::fs::Permissions::from_mode(mode));
+    let mode = metadata.mode() & 0o7777;
+    let group_kept = to.metadata()?.gid() == metadata.gid();
+    // SAFETY: the name is NUL-terminated. A directory's default list has no say about a file that was there before.
+    unsafe { libc::fremovexattr(to.as_raw_fd(), ACCESS_LIST.as_ptr()) };
+    let names = match attribute_names(from) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => Ok(Vec::new()),
+        names => names,
+    };
+    let has_list =
+        |names: &Vec<u8>| names.split_inclusive(|&byte| byte == 0).any(|name| name == ACCESS_LIST.to_bytes_with_nul());
+    match names.as_ref().is_ok_and(|names| !has_list(names)) {
+        true if group_kept => set_mode(mode)?,
+        true => set_mode(mode & !0o070 | (mode & 0o007) << 3)?,
+        false => set_mode(mode & !0o070)?,
+    }
+    for name in names.unwrap_or_default().split_inclusive(|&byte| byte == 0) {
+        if let Ok(name) = CStr::from_bytes_with_nul(name)
+            && (group_kept || name != ACCESS_LIST)
+        {
+            copy_attribute(from, to, name);
+        }
+    }
+    Ok(())
+}
+
+fn attribute_names(file: &File) -> io::Result<Vec<u8>> {
+    // SAFETY: a size of 0 asks for the size needed and writes nothing.
+    let size = unsafe { libc::flistxattr(file.as_raw_fd(), ptr::null_mut(), 0) };
+    let mut names = vec![0; usize::try_from(size).map_err(|_| io::Error::last_os_error())?];
+    if names.is_empty() {
+        return Ok(names);
+    }
+    // SAFETY: the buffer is as long as said.
+    let size = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    names.truncate(usize::try_from(size).map_err(|_| io::Error::last_os_error())?);
+    Ok(names)
+}
+
+fn copy_attribute(from: &File, to: &File, name: &CStr) {
+    // 64 KiB is the kernel's limit for one value (XATTR_SIZE_MAX).
+    let mut value = vec![0u8; 65536];
+    // SAFETY: name is NUL-terminated, the buffer as long as said.
+    let size = unsafe { libc::fgetxattr(from.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    if let Ok(size) = usize::try_from(size) {
+        // SAFETY: as above. A refusal leaves the attribute out, which is all that can be done.
+        unsafe { libc::fsetxattr(to.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), size, 0) };
+    }
+}
+
+fn signals(fill: impl FnOnce(*mut libc::sigset_t)) -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    fill(set.as_mut_ptr());
+    // SAFETY: both sigemptyset and sigfillset initialise the whole set.
+    unsafe { set.assume_init() }
+}
+
+fn with_blocked<T>(set: &libc::sigset_t, work: impl FnOnce(&libc::sigset_t) -> T) -> T {
+    // SAFETY: both sets are valid; the mask of this thread alone changes and is put back.
+    let before = signals(|before| unsafe {
+        libc::sigemptyset(before);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set, before);
+    });
+    let result = work(&before);
+    // SAFETY: as above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    result
+}
+
+/// Runs `work` so that a write beyond RLIMIT_FSIZE fails with EFBIG instead of killing the process by SIGXFSZ.
+pub(crate) fn without_sigxfsz<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: initialises the set it is given.
+    let set = signals(|set| unsafe {
+        libc::sigemptyset(set);
+        libc::sigaddset(set, libc::SIGXFSZ);
+    });
+    with_blocked(&set, |before| {
+        let result = work();
+        // SAFETY: valid sets and a zero timeout. If the caller blocks the signal too, it may be the caller's: keep it.
+        unsafe {
+            let mut pending = MaybeUninit::uninit();
+            libc::sigpending(pending.as_mut_ptr());
+            if libc::sigismember(pending.as_ptr(), libc::SIGXFSZ) == 1 && libc::sigismember(before, libc::SIGXFSZ) == 0
+            {
+                let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+                libc::sigtimedwait(&set, ptr::null_mut(), &now);
+            }
+        }
+        result
+    })
+}
+
+/// Runs `work` with every signal blocked: a thread started in it takes none of the host's signals.
+pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: initialises the set it is given.
+    let all = signals(|set| unsafe {
+        libc::sigfillset(set);
+    });
+    with_blocked(&all, |_| work())
+}
+
+/// What the loader calls.
+#[used]
+// SAFETY: the section holds pointers to functions that take nothing.
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = crate::file::survive_forks;
+
+/// Has the three functions called around every fork: before it and after it in the parent, and after it in the child.
+pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
+    // SAFETY: pthread_atfork takes plain functions, which live as long as the library, and that is never unloaded.
+    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+}
+
+/// Writes one line to standard error without any lock of this process.
+pub(crate) fn write_stderr(line: &str) {
+    // SAFETY: pointer and length are of one string.
+    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
+}
+
+/// Whether the address is in this process's memory.
+pub(crate) fn is_mapped(address: usize) -> bool {
+    let mut residence = 0u8;
+    // SAFETY: mincore only looks at the page, of at least 4096 bytes, and writes one byte about it.
+    unsafe { libc::mincore((address & !4095) as *mut libc::c_void, 1, &mut residence) == 0 }
+}
+
+/// Whether the thread is the one that asks. `std::thread::current` would leave a handle behind in a host's thread.
+pub(crate) fn is_this<T>(thread: &JoinHandle<T>) -> bool {
+    // SAFETY: the thread has not been joined, so its number is still its own.
+    unsafe { libc::pthread_equal(thread.as_pthread_t(), libc::pthread_self()) != 0 }
+}
+
+/// Sleeps while `word` is `expected`, at most for `timeout`; may also wake for no reason.
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the word lives during the call; the timeout is NULL or valid.
+    unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, expected, timeout)
+    };
+}
+
+/// Wakes all that sleep on `word`.
+pub(crate) fn futex_wake_all(word: &AtomicU32) {
+    // SAFETY: the word lives during the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, i32::MAX) };
+}
+
+/// The calling thread's number, which no other thread of this process has.
+pub(crate) fn thread_number() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    (unsafe { libc::gettid() }).cast_unsigned()
+}
+
+/// Something that happens once and for all, to be seen by poll.
+#[derive(Debug)]
+pub(crate) struct Event(File);
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: a new descriptor that belongs to nobody else.
+        let event = unsafe {
+            let descriptor = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
+            File::from_raw_fd(descriptor)
+        };
+        above_stdio(event).map(Self)
+    }
+
+    pub(crate) fn raise(&self) {
+        // A counter that is full is raised too.
+        let _ = (&self.0).write(&1u64.to_ne_bytes());
+    }
+
+    /// Sleeps until it has happened, at most for `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        poll([Some(self.0.as_raw_fd()), None], Some(timeout));
+    }
+}
+
+impl AsRawFd for Event {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Sleeps until one of the descriptors can be read, at most for `timeout`; may also wake for no reason. Says which can.
+pub(crate) fn poll(descriptors: [Option<RawFd>; 2], timeout: Option<Duration>) -> [bool; 2] {
+    // A negative descriptor is passed over.
+    let mut set = descriptors.map(|fd| libc::pollfd { fd: fd.unwrap_or(-1), events: libc::POLLIN, revents: 0 });
+    // Rounded up, so that nobody spins through the last millisecond.
+    let timeout = timeout.map_or(-1, |timeout| timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX));
+    // SAFETY: the set is as long as said.
+    unsafe { libc::poll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout) };
+    set.map(|polled| polled.revents != 0)
+}
+
+/// Whether the directory is on a file system whose changes by other machines bring no events here.
+pub(crate) fn is_remote(directory: &File) -> bool {
+    // From linux/magic.h: NFS, CIFS, SMB2, 9P, AFS, Ceph, FUSE (virtiofs too).
+    const REMOTE: [u32; 7] = [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400, 0x6573_5546];
+    let mut info = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open; the struct is read only if the call has filled it.
+    unsafe {
+        libc::fstatfs(directory.as_raw_fd(), info.as_mut_ptr()) == 0
+            && REMOTE.contains(&(info.assume_init().f_type as u32))
+    }
+}
