@@ -1,0 +1,106 @@
+/* run: plain */
+/* A long life leaves the resident size flat: whatever the calls hand out and the caller frees is gone. */
+#include "check.h"
+
+#include <malloc.h>
+
+enum { WARM_UP = 2000, CALLS = 100000, GROWTH_KB = 512, SMALLEST_BLOCK = 32 };
+
+static long resident_kb(void) {
+    char line[256];
+    long kb = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld kB", &kb) == 1) break;
+    if (status) fclose(status);
+    CHECK(kb > 0);
+    return kb;
+}
+
+static void get_and_free(flagstore_t *store, int i) {
+    (void)i;
+    flagstore_free(flagstore_get(store, "object", NULL));
+}
+
+static void list_and_free(flagstore_t *store, int i) {
+    (void)i;
+    flagstore_free(flagstore_list_all(store, NULL));
+}
+
+static void typed_reads(flagstore_t *store, int i) {
+    flagstore_get_int64(store, "number", i, NULL);
+    flagstore_free(flagstore_get_string(store, "text", NULL, NULL));
+    flagstore_free(flagstore_get_string(store, "absent", "fall back", NULL));
+}
+
+static void errors(flagstore_t *store, int i) {
+    flagstore_error_t *error;
+    flagstore_set(store, "flag", i % 2 ? "[1,2,{\"a\":?}]" : "?", &error);
+    flagstore_free(error);
+    flagstore_get_bool(store, "text", true, &error);
+    flagstore_free(error);
+    flagstore_get_bool(store, NULL, true, NULL);
+}
+
+static void opens(flagstore_t *store, int i) {
+    (void)store, (void)i;
+    flagstore_t *other = flagstore_memory_open(NULL);
+    flagstore_set(other, "flag", "{\"a\":[1,2,3]}", NULL);
+    flagstore_free(other);
+}
+
+static void failed_opens(flagstore_t *store, int i) {
+    (void)store, (void)i;
+    flagstore_error_t *error;
+    flagstore_file_open("missing/flags.json", &error);
+    flagstore_free(error);
+}
+
+static void changes(flagstore_t *store, int i) {
+    char key[32];
+    snprintf(key, sizeof key, "flag-%d", i % 3);
+    flagstore_set_int64(store, key, i, NULL);
+    if (i % 5 == 0) flagstore_delete(store, key, NULL);
+}
+
+/* What malloc counts as in use tells a block lost by every other call, however few the calls (its caches make it
+   jump by some kB); the resident size tells finer over many calls, and of memory that is not malloc's. */
+static void check_flat(const char *name, flagstore_t *store, int calls, void (*call)(flagstore_t *, int)) {
+    check_row = name;
+    check_deadline(300);
+    for (int i = 0; i < WARM_UP; i++)
+        call(store, i);
+    long resident = resident_kb();
+    size_t in_use = mallinfo2().uordblks;
+    for (int i = 0; i < calls; i++)
+        call(store, i);
+    long more_in_use = (long)(mallinfo2().uordblks - in_use), more_resident = resident_kb() - resident;
+    CHECK_THAT(more_in_use < calls * SMALLEST_BLOCK / 2, "%d calls: expected no more in use, got %ld bytes",
+               calls, more_in_use);
+    CHECK_THAT(more_resident < GROWTH_KB, "%d calls: expected less than %d kB more resident, got %ld kB",
+               calls, GROWTH_KB, more_resident);
+}
+
+static void calls_leave_the_resident_size_flat(flagstore_t *store) {
+    bool is_file = access(FLAGS_FILE, F_OK) == 0; /* a read is a file read, a change is a file written and synced */
+    int reads = is_file ? CALLS / 10 : CALLS, writes = is_file ? CALLS / 50 : CALLS;
+    SET(store, "object", "{\"text\":\"some text to copy\",\"array\":[1,2,3,4,5,6,7,8,9]}");
+    SET(store, "number", "42");
+    SET(store, "text", "\"some text with \\u00fc and \\n in it\"");
+    check_flat("get", store, CALLS, get_and_free);
+    check_flat("list_all", store, reads, list_and_free);
+    check_flat("typed", store, reads, typed_reads);
+    check_flat("errors", store, reads, errors);
+    check_flat("changes", store, writes, changes);
+}
+
+static void stores_leave_the_resident_size_flat(void) {
+    check_flat("opens", NULL, CALLS, opens);
+    check_flat("failed opens", NULL, CALLS, failed_opens);
+}
+
+int main(void) {
+    RUN_ON_EVERY_KIND(calls_leave_the_resident_size_flat);
+    RUN(stores_leave_the_resident_size_flat);
+    return check_summary("flat_memory");
+}

@@ -1,0 +1,91 @@
+//! Callers of the built library in C, C++, Go, Ruby and Python: compiled and run as their users would.
+
+mod common;
+
+use common::{command, compile, installed, root, succeed};
+use std::fs;
+use std::path::PathBuf;
+
+/// The C programs whose first line asks for this way of being run: `/* run: plain valgrind sanitizers */`.
+fn c_programs(way: &str) -> Vec<PathBuf> {
+    let sources = fs::read_dir(root().join("tests/c")).expect("tests/c is there").map(|entry| entry.unwrap().path());
+    let wants = |path: &PathBuf| {
+        let text = fs::read_to_string(path).expect("a source is readable");
+        let ways = text.lines().next().and_then(|line| line.strip_prefix("/* run:")).unwrap_or("");
+        path.extension().is_some_and(|extension| extension == "c") && ways.split_whitespace().any(|word| word == way)
+    };
+    let programs: Vec<_> = sources.filter(wants).collect();
+    assert!(!programs.is_empty(), "no C program asks to be run {way}");
+    programs
+}
+
+fn run_c(way: &str, flags: &[&str], runner: &[&str]) {
+    let built = tempfile::tempdir().expect("a temporary directory");
+    for source in c_programs(way) {
+        let program = built.path().join(source.file_stem().expect("a source has a name"));
+        compile("cc", &source, &program, &[&["-std=c99", "-D_GNU_SOURCE", "-g"], flags].concat());
+        match runner {
+            [] => succeed(&mut command(&program)),
+            [tool, arguments @ ..] => succeed(command(tool).args(arguments).arg(&program)),
+        };
+    }
+}
+
+#[test]
+fn c_programs_keep_the_contract() {
+    if installed("C", &["cc"]) {
+        run_c("plain", &[], &[]);
+    }
+}
+
+#[test]
+fn c_programs_are_clean_under_valgrind() {
+    if installed("C under valgrind", &["cc", "valgrind"]) {
+        let checks = ["--quiet", "--error-exitcode=9", "--leak-check=full", "--trace-children=yes"];
+        run_c("valgrind", &[], &[&["valgrind"], &checks[..], &["--errors-for-leak-kinds=definite,possible"]].concat());
+    }
+}
+
+#[test]
+fn c_programs_are_clean_with_sanitizers_in_the_host() {
+    if installed("C with sanitizers", &["cc"]) {
+        run_c("sanitizers", &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], &[]);
+    }
+}
+
+/// The other languages bring a script each, which people can run too.
+fn run_script(script: &str, programs: &[&str]) {
+    if installed(script, programs) {
+        succeed(command("bash").arg(root().join(script)));
+    }
+}
+
+#[test]
+fn cpp_keeps_the_contract() {
+    run_script("tests/cpp/run.sh", &["c++"]);
+}
+
+#[test]
+fn go_keeps_the_contract() {
+    run_script("tests/go/run.sh", &["go", "cc"]);
+}
+
+#[test]
+fn ruby_keeps_the_contract() {
+    run_script("tests/ruby/run.sh", &["ruby"]);
+}
+
+#[test]
+fn python_keeps_the_contract() {
+    run_script("tests/python/run.sh", &["python3"]);
+}
+
+#[test]
+fn the_readme_is_true() {
+    run_script("tests/readme.sh", &["cc", "c++"]);
+}
+
+#[test]
+fn flagctl_does_what_its_help_says() {
+    run_script("tests/flagctl.sh", &["cc"]);
+}

@@ -1,0 +1,93 @@
+"""The file, byte for byte what Python's json module writes, and any file Python writes is read."""
+import json
+import random
+import re
+
+import documents
+import flagstore
+import oracle
+from stores import FolderCase
+
+STEPS, SEEDS = 600, [11, 22, 33, 44]
+DOCUMENTS, DOCUMENT_SEED = 2000, 55
+# Most steps without fsync, for speed; the bytes must not depend on it.
+DURABILITIES = [(flagstore.ATOMIC, 18), (flagstore.ORDERED, 1), (flagstore.DURABLE, 1)]
+
+
+class Bytes(FolderCase):
+    def test_after_every_step_the_file_is_what_python_writes(self):
+        print(f"\nsets and deletes: {STEPS} steps for each of the seeds {SEEDS}")
+        self.stores = [self.open(durability=durability) for durability, _ in DURABILITIES]
+        for seed in SEEDS:
+            self.write(oracle.file_bytes({}))
+            self.run_steps(random.Random(seed), f"seed {seed}")
+
+    def run_steps(self, rng, name):
+        expected = {}
+        keys = [""] + [documents.random_text(rng) for _ in range(40)]
+        for step in range(STEPS):
+            store, = rng.choices(self.stores, [weight for _, weight in DURABILITIES])
+            key = rng.choice(keys)
+            self.change(rng, store, key, expected)
+            self.assertEqual(self.read(), oracle.file_bytes(expected), f"{name}, step {step}, key {key!a}")
+            if step % 10 == 0:
+                self.check_reads(store, expected)
+
+    def change(self, rng, store, key, expected):
+        """One set or delete, on the store and on the dict alike."""
+        if rng.random() < 0.25:
+            self.assertEqual(store.delete(key), key in expected)
+            expected.pop(key, None)
+            return
+        value = documents.random_value(rng)
+        text = rng.choice([json.dumps, oracle.compact, lambda value: documents.odd(rng, value)])(value)
+        self.assertTrue(oracle.same(json.loads(text), value))
+        store.set_json(key, text)
+        expected[key] = value
+
+    def test_any_layout_is_read_and_rewritten(self):
+        print(f"\n{DOCUMENTS} documents in any layout, seed {DOCUMENT_SEED}")
+        rng = random.Random(DOCUMENT_SEED)
+        store = self.open(durability=flagstore.ATOMIC)
+        for number in range(DOCUMENTS):
+            document = documents.random_document(rng, rng.choice([0, 1, 3, 8]))
+            data = documents.laid_out(rng, document).encode()
+            self.write(data)
+            with self.subTest(document=number, data=data):
+                self.check_reads(store, document)
+                document["rewritten"] = number
+                store.set("rewritten", number)
+                self.assertEqual(self.read(), oracle.file_bytes(document))
+
+    def check_reads(self, store, document):
+        self.assertTrue(oracle.same(store.list_all(), document), "list_all")
+        self.assertEqual(store.list_all_json().replace(r"\u007f", "\x7f"), oracle.compact(document))
+        self.assertEqual(len(store), len(document))
+        for key, value in document.items():
+            self.assertTrue(oracle.same(json.loads(store.get_json(key)), value), key)
+        self.assertIsNone(store.get_json("no such key"))
+
+    def test_a_rewrite_retypes_no_number(self):
+        """Python would: so its parser hands each number over as a marked string, unmarked in the text."""
+        def verbatim(data):
+            document = json.loads(data, parse_int="\0{}".format, parse_float="\0{}".format)
+            document["rewritten"] = True
+            return re.sub(rb'"\\u0000([^"]*)"', rb"\1", oracle.file_bytes(document))
+        rng = random.Random(66)
+        store = self.open(durability=flagstore.ATOMIC)
+        for _ in range(300):
+            members = (f'"{number % 20}" : [ {number_text(rng)},{{"n": {number_text(rng)}}} ]' for number in range(30))
+            data = "{" + ",\t".join(members) + "}"
+            self.write(data.encode())
+            store.set("rewritten", True)
+            self.assertEqual(self.read(), verbatim(data))
+
+
+def number_text(rng):
+    """Any spelling of a number, mostly not Python's."""
+    def digits(most):
+        return "".join(rng.choices("0123456789", k=rng.randint(1, most)))
+    integer = rng.choice(["0", rng.choice("123456789"), rng.choice("123456789") + digits(rng.choice([3, 30, 300]))])
+    fraction = rng.choice(["", "." + digits(5), "." + digits(40)])
+    exponent = rng.choice(["", rng.choice("eE") + rng.choice(["", "+", "-"]) + digits(4)])
+    return rng.choice(["", "-"]) + integer + fraction + exponent

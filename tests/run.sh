@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what the tests need (with apt, when root) and runs all of them; nothing is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What Debian calls it, and a program by which to know that it is there.
+needed=(
+    acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang e2fsprogs:mkfs.ext4 fuse3:fusermount3
+    g++:c++ gcc:cc git:git golang-go:go pkg-config:pkg-config python3:python3 ruby:ruby
+    strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
+)
+missing=()
+for pair in "${needed[@]}"; do
+    command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
+done
+ruby -e 'require "ffi"; require "minitest"' 2>/dev/null || missing+=(ruby-ffi ruby-minitest)
+pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "tests/run.sh: not installed: ${missing[*]}" >&2
+        exit 1
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+export FLAGSTORE_TESTS=all
+
+section() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
+section style
+cargo fmt --check
+cargo clippy --all-targets --locked --quiet -- -D warnings
+
+section examples
+examples-c/run.sh
+
+section tests
+cargo test --locked
+
+section "the model of the lock's queue"
+tests/model/run.sh
+
+section faults
+tests/faults/run.sh
+section done
