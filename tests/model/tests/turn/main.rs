@@ -1,0 +1,158 @@
+//! src/file/turn.rs in a world of two processes: its queue, the shared waiting thread, time-outs, and the hand-over.
+
+extern crate flagstore_model as std;
+
+use flagstore_model::{explore, fs, sys, thread, time};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[path = "process.rs"]
+mod one;
+#[path = "process.rs"]
+mod other;
+
+const SEED: u64 = 0xf1a6;
+const SCHEDULES: usize = 2_000;
+const SOON: Option<Duration> = Some(Duration::from_millis(5));
+const LATER: Option<Duration> = Some(Duration::from_millis(50));
+
+/// One caller; whether it got the lock.
+type Caller = fn(Option<Duration>) -> bool;
+const ONE: Caller = |timeout| one::locked(timeout, alone).is_some();
+const OTHER: Caller = |timeout| other::locked(timeout, alone).is_some();
+
+/// What the lock is for: nobody else is here meanwhile.
+fn alone() {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    assert!(!TAKEN.swap(true, SeqCst), "two have the lock");
+    thread::yield_now();
+    TAKEN.store(false, SeqCst);
+}
+
+/// Runs each caller in a thread, `rounds` times; the answers in the callers' order.
+fn together(callers: &[(Caller, Option<Duration>)], rounds: usize) -> Vec<Vec<bool>> {
+    let start = |&(caller, timeout): &(Caller, Option<Duration>)| {
+        thread::spawn(move || (0..rounds).map(|_| caller(timeout)).collect())
+    };
+    let threads: Vec<_> = callers.iter().map(start).collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        thread::yield_now();
+    }
+}
+
+/// Nobody has the lock and no descriptor is left open, once the waiting threads have noticed.
+fn ends_free() {
+    wait_until(|| fs::state() == (0, None));
+}
+
+#[test]
+fn one_at_a_time_has_the_lock_and_nobody_sleeps_while_it_is_free() {
+    explore(SEED, SCHEDULES, || {
+        // Time stands still, so a wake-up that is lost is a deadlock, with a deadline or without.
+        let callers = [(ONE, None), (ONE, LATER), (ONE, SOON), (OTHER, None), (OTHER, LATER)];
+        assert!(together(&callers, 2).iter().flatten().all(|got| *got));
+        ends_free();
+    });
+}
+
+#[test]
+fn time_may_be_up_at_any_moment() {
+    explore(SEED + 1, SCHEDULES, || {
+        time::may_pass();
+        let callers = [(ONE, SOON), (ONE, LATER), (ONE, None), (OTHER, SOON), (OTHER, None)];
+        let answers = together(&callers, 2);
+        assert!(answers[2].iter().chain(&answers[4]).all(|got| *got));
+        ends_free();
+    });
+}
+
+/// Has `holder` take the lock, and meanwhile threads of the first process come for it one after the other, each when the
+/// one before sleeps in the line; the order in which they got it.
+fn order_behind(holder: Holder, timeouts: &'static [Option<Duration>]) -> Vec<usize> {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut threads = Vec::new();
+    holder(&mut || {
+        for (index, timeout) in timeouts.iter().enumerate() {
+            threads.push(thread::spawn(noting(&order, index, *timeout)));
+            wait_until(|| time::SLEEPING.load(SeqCst) > index);
+        }
+    });
+    threads.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
+    ends_free();
+    order.lock().unwrap().clone()
+}
+
+/// A caller of the first process that notes its number when it has the lock.
+fn noting(order: &Arc<Mutex<Vec<usize>>>, number: usize, timeout: Option<Duration>) -> impl FnOnce() -> bool + use<> {
+    let order = Arc::clone(order);
+    move || one::locked(timeout, || order.lock().unwrap().push(number)).is_some()
+}
+
+/// Does something while it has the lock.
+type Holder = fn(&mut dyn FnMut());
+const HOLDERS: [Holder; 2] = [|work| one::locked(None, work).unwrap(), |work| other::locked(None, work).unwrap()];
+
+#[test]
+fn first_come_first_served_within_a_process() {
+    explore(SEED + 2, SCHEDULES, || {
+        for holder in HOLDERS {
+            assert_eq!(order_behind(holder, &[None, LATER, None, LATER]), [0, 1, 2, 3]);
+        }
+    });
+}
+
+#[test]
+fn who_leaves_the_line_does_not_disturb_its_order() {
+    explore(SEED + 3, SCHEDULES, || {
+        time::may_pass();
+        for holder in HOLDERS {
+            let order = Arc::new(Mutex::new(Vec::new()));
+            let mut staying = Vec::new();
+            holder(&mut || {
+                staying.push(thread::spawn(noting(&order, 0, None)));
+                wait_until(|| time::SLEEPING.load(SeqCst) == 1);
+                // In the middle of the line, or gone from it, when the last one comes.
+                let leaving = thread::spawn(noting(&order, 1, SOON));
+                staying.push(thread::spawn(noting(&order, 2, None)));
+                assert!(!leaving.join().unwrap());
+                wait_until(|| time::SLEEPING.load(SeqCst) == 2);
+            });
+            staying.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
+            assert_eq!(*order.lock().unwrap(), [0, 2]);
+            ends_free();
+        }
+    });
+}
+
+#[test]
+fn the_waiting_thread_of_one_who_gave_up_serves_the_next() {
+    explore(SEED + 4, SCHEDULES, || {
+        time::may_pass();
+        let next = other::locked(None, || {
+            assert_eq!(one::locked(SOON, alone), None);
+            // The holder's descriptor and the one that the thread left behind waits with.
+            assert_eq!(fs::state().0, 2);
+            let next = thread::spawn(|| ONE(None));
+            wait_until(|| time::SLEEPING.load(SeqCst) == 1);
+            assert_eq!(fs::state().0, 2);
+            next
+        });
+        assert!(next.unwrap().join().unwrap());
+        ends_free();
+    });
+}
+
+#[test]
+fn the_waiting_thread_that_nobody_needs_gives_the_lock_back() {
+    explore(SEED + 5, SCHEDULES, || {
+        time::may_pass();
+        other::locked(None, || assert_eq!(one::locked(SOON, alone), None));
+        assert_eq!(together(&[(OTHER, None)], 2), [[true, true]]);
+        ends_free();
+    });
+}
