@@ -1,4 +1,4 @@
-use crate::json::{self, Fault, Mark, Scanner, Style, Writer, compare};
+use crate::json::{self, Fault, Mark, Quoted, Scanner, Style, Writer, compare};
 use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub(crate) struct Document<'a> {
 }
 
 /// Walks the root object of `text` and hands over where each member begins, its escaped key and its value.
-fn members<'a>(text: &'a str, mut member: impl FnMut(usize, &'a str, Mark) -> Result<(), Fault>) -> Result<(), Fault> {
+fn members(text: &str, mut member: impl FnMut(usize, Quoted, Mark) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut source = Scanner::new(text)?;
     source.space();
     if source.peek() != b'{' {
@@ -21,8 +21,8 @@ fn members<'a>(text: &'a str, mut member: impl FnMut(usize, &'a str, Mark) -> Re
             let begin = source.position();
             let key = source.name()?;
             let value = source.value()?;
-            member(begin, key.of(text), value)?;
-            if !source.more(b'}')? {
+            member(begin, key, value)?;
+            if !source.more_members()? {
                 break;
             }
         }
@@ -33,13 +33,25 @@ fn members<'a>(text: &'a str, mut member: impl FnMut(usize, &'a str, Mark) -> Re
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
 pub(crate) fn find<'a>(text: &'a str, key: &str) -> Result<Option<ValueRef<'a>>, Fault> {
     let mut found = None;
+    let end = tail(key);
     members(text, |_, name, value| {
-        if name == key && !name.contains('\\') || name.contains('\\') && json::unescape(name) == key {
+        let is_key = match name.escaped {
+            // Keys of one length are common, and so are their beginnings.
+            false if name.mark.len() == key.len() => tail(name.mark.of(text)) == end && name.mark.of(text) == key,
+            false => false,
+            true => json::unescape(name.mark.of(text)) == key,
+        };
+        if is_key {
             found = Some(ValueRef::new(value.of(text)));
         }
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The last eight bytes; `None`: there are fewer.
+fn tail(key: &str) -> Option<u64> {
+    key.as_bytes().last_chunk().map(|last| u64::from_le_bytes(*last))
 }
 
 impl<'a> Document<'a> {
@@ -48,6 +60,7 @@ impl<'a> Document<'a> {
         let mut sorted = true;
         let mut last = None;
         members(text, |begin, key, _| {
+            let key = key.mark.of(text);
             sorted &= last.is_none_or(|last| compare(last, key).is_lt());
             last = Some(key);
             flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
@@ -73,13 +86,13 @@ impl<'a> Document<'a> {
     /// The key of the flag that begins there, still escaped.
     fn name(&self, begin: u32) -> &'a str {
         // It has been read before, so it is one.
-        Scanner::at(self.text, begin as usize).name().map_or("", |name| name.of(self.text))
+        Scanner::at(self.text, begin as usize).name().map_or("", |name| name.mark.of(self.text))
     }
 
     /// The key of the flag that begins there, and what is to be read of its value.
     fn flag(&self, begin: u32) -> Result<(Cow<'a, str>, Scanner<'a>), Fault> {
         let mut source = Scanner::at(self.text, begin as usize);
-        let name = source.name()?;
+        let name = source.name()?.mark;
         Ok((json::unescape(name.of(self.text)), source))
     }
 

@@ -6,7 +6,7 @@ mod scan;
 mod string;
 mod write;
 
-pub(crate) use scan::{Mark, Scanner, utf8};
+pub(crate) use scan::{Mark, Quoted, Scanner, utf8};
 pub(crate) use string::{compare, unescape};
 pub(crate) use write::{Style, Writer};
 

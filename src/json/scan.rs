@@ -1,4 +1,5 @@
 use super::{Fault, MAX_BYTES, MAX_DEPTH};
+use crate::sys;
 
 /// A range of bytes in the scanned text.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,10 @@ impl Mark {
 
     pub(crate) fn of(self, text: &str) -> &str {
         &text[self.start as usize..self.end as usize]
+    }
+
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
     }
 
     pub(crate) fn end(self) -> usize {
@@ -35,6 +40,14 @@ pub(crate) struct Scanner<'a> {
     at: usize,
 }
 
+/// A string between its quotes, as it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quoted {
+    pub(crate) mark: Mark,
+    /// Whether there is an escape in it.
+    pub(crate) escaped: bool,
+}
+
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Result<Self, Fault> {
         if text.len() > MAX_BYTES {
@@ -51,27 +64,51 @@ impl<'a> Scanner<'a> {
         Self { text, bytes: text.as_bytes(), at }
     }
 
-    pub(crate) fn position(&self) -> usize {
-        self.at
-    }
-
     pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
+    #[inline(always)]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    #[inline(always)]
     pub(crate) fn peek(&self) -> u8 {
         // A raw NUL is nowhere allowed, so it can stand for the end.
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
+    /// The next N bytes, if there are as many.
+    #[inline(always)]
+    fn ahead<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.bytes.get(self.at..)?.first_chunk()
+    }
+
+    #[cold]
     pub(crate) fn fault<T>(&self, problem: &'static str) -> Result<T, Fault> {
         let problem = if self.at >= self.bytes.len() { "the text ends too early" } else { problem };
         Err(Fault::Syntax { at: self.at, problem })
     }
 
+    #[inline(always)]
     pub(crate) fn space(&mut self) {
+        if self.peek() <= b' ' {
+            self.more_space();
+        }
+    }
+
+    fn more_space(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
+            // An indented line goes on with spaces.
+            while let Some(chunk) = self.ahead::<8>() {
+                let spaces = (u64::from_le_bytes(*chunk) ^ u64::from_le_bytes([b' '; 8])).trailing_zeros() as usize / 8;
+                self.at += spaces;
+                if spaces < 8 {
+                    break;
+                }
+            }
         }
     }
 
@@ -102,6 +139,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// After an element: true if another follows, false if the container was closed.
+    #[inline(always)]
     pub(crate) fn more(&mut self, close: u8) -> Result<bool, Fault> {
         self.space();
         match self.peek() {
@@ -119,21 +157,46 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A member's name and the colon; the mark is the name between its quotes, still escaped.
-    pub(crate) fn name(&mut self) -> Result<Mark, Fault> {
+    /// After a member of the root object: as [`more`](Self::more), and quickly where the file is as we write it.
+    #[inline(always)]
+    pub(crate) fn more_members(&mut self) -> Result<bool, Fault> {
+        if self.ahead() == Some(b",\n  \"") {
+            self.at += 4;
+            return Ok(true);
+        }
+        self.more(b'}')
+    }
+
+    /// A member's name and the colon.
+    #[inline(always)]
+    pub(crate) fn name(&mut self) -> Result<Quoted, Fault> {
         if self.peek() != b'"' {
             return self.fault("expected a key in double quotes");
         }
         let name = self.string()?;
-        self.space();
-        self.expect(b':', "expected `:`")?;
+        if self.ahead() == Some(b": ") {
+            self.at += 2;
+        } else {
+            self.space();
+            self.expect(b':', "expected `:`")?;
+        }
         self.space();
         Ok(name)
     }
 
     /// Passes over one value, whatever it is.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Mark, Fault> {
         let start = self.at;
+        if matches!(self.peek(), b'{' | b'[') {
+            self.container()?;
+        } else {
+            self.scalar()?;
+        }
+        Ok(Mark::new(start, self.at))
+    }
+
+    fn container(&mut self) -> Result<(), Fault> {
         // One bit per open container, set for an object: 127 levels fit.
         let mut objects: u128 = 0;
         let mut depth = 0;
@@ -155,7 +218,7 @@ impl<'a> Scanner<'a> {
             }
             loop {
                 if depth == 0 {
-                    return Ok(Mark::new(start, self.at));
+                    return Ok(());
                 }
                 let object = objects & 1 == 1;
                 if self.more(if object { b'}' } else { b']' })? {
@@ -179,8 +242,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string, number, `true`, `false` or `null`; the mark covers it all, quotes included.
+    #[inline(always)]
     pub(crate) fn scalar(&mut self) -> Result<Mark, Fault> {
         let start = self.at;
+        if let Some(chunk) = self.ahead::<8>() {
+            // Most flags are one of two, which nobody could predict: no branch tells them apart.
+            let word = u64::from_le_bytes(*chunk);
+            let is_true = word as u32 == u32::from_le_bytes(*b"true");
+            let is_false = word << 24 == u64::from_le_bytes(*b"\0\0\0false");
+            if is_true | is_false {
+                self.at += 4 + usize::from(is_false);
+                return Ok(Mark::new(start, self.at));
+            }
+        }
         match self.peek() {
             b'"' => {
                 self.string()?;
@@ -202,7 +276,21 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn number(&mut self) -> Result<(), Fault> {
+        if let Some(chunk) = self.ahead::<8>() {
+            // Seven digits or fewer, the first of them no 0, and nothing of a number behind them.
+            let digits = digits_in(*chunk);
+            if digits.wrapping_sub(1) < 7 && chunk[0] != b'0' && !matches!(chunk[digits], b'.' | b'e' | b'E') {
+                self.at += digits;
+                return Ok(());
+            }
+        }
+        self.any_number()
+    }
+
+    #[inline(never)]
+    fn any_number(&mut self) -> Result<(), Fault> {
         self.at += usize::from(self.peek() == b'-');
         if self.peek() == b'0' {
             self.at += 1;
@@ -228,6 +316,13 @@ impl<'a> Scanner<'a> {
         if !self.peek().is_ascii_digit() {
             return self.fault("expected a digit");
         }
+        while let Some(chunk) = self.ahead::<8>() {
+            let digits = digits_in(*chunk);
+            self.at += digits;
+            if digits < 8 {
+                return Ok(());
+            }
+        }
         while self.peek().is_ascii_digit() {
             self.at += 1;
         }
@@ -235,40 +330,41 @@ impl<'a> Scanner<'a> {
     }
 
     /// From the opening quote to past the closing one; the mark is what stands between.
-    fn string(&mut self) -> Result<Mark, Fault> {
+    #[inline(always)]
+    pub(crate) fn string(&mut self) -> Result<Quoted, Fault> {
         self.at += 1;
         let start = self.at;
+        self.plain();
+        let escaped = self.peek() != b'"';
+        if escaped {
+            self.escapes()?;
+        }
+        self.at += 1;
+        Ok(Quoted { mark: Mark::new(start, self.at - 1), escaped })
+    }
+
+    /// From the first escape of a string to its closing quote.
+    #[inline(never)]
+    fn escapes(&mut self) -> Result<(), Fault> {
         loop {
-            self.plain();
             match self.peek() {
-                b'"' => {
-                    self.at += 1;
-                    return Ok(Mark::new(start, self.at - 1));
-                }
+                b'"' => return Ok(()),
                 b'\\' => self.escape()?,
                 _ => return self.fault("a control character in a string must be escaped"),
             }
+            self.plain();
         }
     }
 
-    /// Up to the next quote, backslash or control character, eight bytes at a time.
+    /// Up to the next quote, backslash or control character.
+    #[inline(always)]
     fn plain(&mut self) {
-        const ONES: u64 = u64::MAX / 255;
-        const HIGHS: u64 = ONES << 7;
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let quote = word ^ (ONES * b'"' as u64);
-            let backslash = word ^ (ONES * b'\\' as u64);
-            let stop = (quote.wrapping_sub(ONES) & !quote)
-                | (backslash.wrapping_sub(ONES) & !backslash)
-                | (word.wrapping_sub(ONES * 0x20) & !word);
-            // The lowest flag is exact; borrows can only set flags above it.
-            let stop = stop & HIGHS;
-            if stop != 0 {
-                self.at += stop.trailing_zeros() as usize / 8;
+        while let Some(chunk) = self.ahead::<32>() {
+            let stop = sys::stop(chunk);
+            self.at += stop;
+            if stop < chunk.len() {
                 return;
             }
-            self.at += 8;
         }
         while self.bytes.get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
             self.at += 1;
@@ -314,4 +410,14 @@ impl<'a> Scanner<'a> {
         }
         Ok(unit)
     }
+}
+
+/// How many digits the bytes begin with. What is none has another high half, or one that six more carry into the next.
+#[inline(always)]
+fn digits_in(bytes: [u8; 8]) -> usize {
+    const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    let word = u64::from_le_bytes(bytes);
+    let half = (word ^ 0x3030_3030_3030_3030) & HIGH;
+    let beyond_nine = ((word & !HIGH) + 0x0606_0606_0606_0606) & HIGH;
+    (half | beyond_nine).trailing_zeros() as usize / 8
 }

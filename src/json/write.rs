@@ -118,7 +118,7 @@ impl Writer {
         loop {
             self.line(self.inner(depth))?;
             let begun = self.out.len() - start;
-            let name = source.name()?;
+            let name = source.name()?.mark;
             self.quoted(name.of(source.text()))?;
             self.colon()?;
             self.value(source, depth + 1)?;
