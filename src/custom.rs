@@ -188,7 +188,7 @@ impl FlagStore for CustomFlagStore {
     fn list_all(&self) -> Result<Snapshot> {
         let flags = self.exclusively(Self::list_now)?;
         let build = || {
-            let mut snapshot = Snapshot::builder(flags.len(), 0, MAX_BYTES)?;
+            let mut snapshot = Snapshot::builder(0, MAX_BYTES)?;
             for (key, value) in &flags {
                 snapshot.push(key, &mut Scanner::at(value.as_json(), 0))?;
             }

@@ -1,27 +1,22 @@
-use crate::json::{self, Fault, Mark, Quoted, Scanner, Style, Writer, compare};
+use crate::json::{self, Fault, Quoted, Scanner, Style, Writer, compare};
 use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
 
-/// The object that a file holds: where each flag begins in its text, in key order. Four bytes a flag, so that a file
-/// of very many costs little more than its text.
-pub(crate) struct Document<'a> {
-    text: &'a str,
-    flags: Vec<u32>,
-}
+mod layout;
+use layout::Layout;
 
-/// Walks the root object of `text` and hands over where each member begins, its escaped key and its value.
-fn members(text: &str, mut member: impl FnMut(usize, Quoted, Mark) -> Result<(), Fault>) -> Result<(), Fault> {
-    let mut source = Scanner::new(text)?;
-    source.space();
-    if source.peek() != b'{' {
-        return source.fault("expected `{`: the file holds one JSON object");
-    }
+/// Walks the root object of `text` and hands over where each member begins and its key; `member` reads its value.
+#[inline(always)]
+fn members<'a>(
+    text: &'a str,
+    mut member: impl FnMut(usize, Quoted, &mut Scanner<'a>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut source = Scanner::of_root(text)?;
     if source.enter(b'}') {
         loop {
             let begin = source.position();
             let key = source.name()?;
-            let value = source.value()?;
-            member(begin, key, value)?;
+            member(begin, key, &mut source)?;
             if !source.more_members()? {
                 break;
             }
@@ -34,7 +29,8 @@ fn members(text: &str, mut member: impl FnMut(usize, Quoted, Mark) -> Result<(),
 pub(crate) fn find<'a>(text: &'a str, key: &str) -> Result<Option<ValueRef<'a>>, Fault> {
     let mut found = None;
     let end = tail(key);
-    members(text, |_, name, value| {
+    members(text, |_, name, source| {
+        let value = source.value()?;
         let is_key = match name.escaped {
             // Keys of one length are common, and so are their beginnings.
             false if name.mark.len() == key.len() => tail(name.mark.of(text)) == end && name.mark.of(text) == key,
@@ -54,110 +50,159 @@ fn tail(key: &str) -> Option<u64> {
     key.as_bytes().last_chunk().map(|last| u64::from_le_bytes(*last))
 }
 
+/// The whole object as compact text.
+pub(crate) fn compact(text: &str, limit: usize) -> Result<String, Fault> {
+    rewritten(text, Style::Compact, limit)
+}
+
+/// Every flag with its value as compact text.
+pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, Fault> {
+    let mut order = Order::new(text);
+    let mut snapshot = Snapshot::builder(text.len().min(limit), limit)?;
+    members(text, |_, key, source| {
+        order.take(key);
+        snapshot.push(&json::unescape(key.mark.of(text)), source)
+    })?;
+    match order.holds {
+        true => Ok(snapshot.finish()),
+        false => {
+            drop(snapshot);
+            self::snapshot(&compact(text, limit)?, limit)
+        }
+    }
+}
+
+/// The number of flags.
+pub(crate) fn len(text: &str, limit: usize) -> Result<usize, Fault> {
+    let (mut order, mut count) = (Order::new(text), 0);
+    members(text, |_, key, source| {
+        order.take(key);
+        count += 1;
+        source.value().map(drop)
+    })?;
+    if order.holds { Ok(count) } else { len(&compact(text, limit)?, limit) }
+}
+
+/// The same object in the canonical text of the style.
+fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, Fault> {
+    let mut writer = Writer::new(style, limit);
+    writer.reserve(text.len().min(limit))?;
+    let mut source = Scanner::of_root(text)?;
+    writer.root(&mut source)?;
+    source.end()?;
+    Ok(writer.finish())
+}
+
+/// Whether keys that come one after the other are in order, each once.
+struct Order<'a> {
+    text: &'a str,
+    last: Option<Quoted>,
+    holds: bool,
+}
+
+impl<'a> Order<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, last: None, holds: true }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, key: Quoted) {
+        let is_next = |last: Quoted| match last.escaped || key.escaped {
+            false => last.mark.of(self.text) < key.mark.of(self.text),
+            true => compare(last.mark.of(self.text), key.mark.of(self.text)).is_lt(),
+        };
+        self.holds &= self.last.is_none_or(is_next);
+        self.last = Some(key);
+    }
+}
+
+/// The file's canonical text, and where each flag begins in it, in key order: to be changed. Four bytes a flag, so that
+/// a file of very many costs little more than its text.
+pub(crate) struct Document<'a> {
+    text: Cow<'a, str>,
+    flags: Vec<u32>,
+}
+
 impl<'a> Document<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Self, Fault> {
+    /// A text that is canonical already is taken as it is, any other is written anew.
+    pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, Fault> {
+        if let Some(flags) = Self::index(text)? {
+            return Ok(Self { text: Cow::Borrowed(text), flags });
+        }
+        let text = rewritten(text, Style::File, limit)?;
+        let flags = Self::index(&text)?.unwrap_or_else(|| unreachable!("what was written is canonical"));
+        Ok(Self { text: Cow::Owned(text), flags })
+    }
+
+    /// Where each flag begins; `None`: the text is valid, but not canonical.
+    fn index(text: &str) -> Result<Option<Vec<u32>>, Fault> {
         let mut flags: Vec<u32> = Vec::new();
-        let mut sorted = true;
-        let mut last = None;
-        members(text, |begin, key, _| {
-            let key = key.mark.of(text);
-            sorted &= last.is_none_or(|last| compare(last, key).is_lt());
-            last = Some(key);
+        let (mut order, mut layout) = (Order::new(text), Layout::new(text));
+        members(text, |begin, key, source| {
+            let value = source.value()?;
+            order.take(key);
+            layout.take(begin, key, value)?;
             flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
             // A scanned text is no longer than that.
             flags.push(begin as u32);
             Ok(())
         })?;
-        let mut document = Self { text, flags };
-        if !sorted {
-            document.sort();
-        }
-        Ok(document)
-    }
-
-    /// Puts the flags in key order, the last of equal keys winning.
-    fn sort(&mut self) {
-        let mut flags = std::mem::take(&mut self.flags);
-        flags.sort_unstable_by(|a, b| compare(self.name(*a), self.name(*b)).then(b.cmp(a)));
-        flags.dedup_by(|later, kept| compare(self.name(*later), self.name(*kept)).is_eq());
-        self.flags = flags;
-    }
-
-    /// The key of the flag that begins there, still escaped.
-    fn name(&self, begin: u32) -> &'a str {
-        // It has been read before, so it is one.
-        Scanner::at(self.text, begin as usize).name().map_or("", |name| name.mark.of(self.text))
+        Ok((layout.is_canonical() && order.holds).then_some(flags))
     }
 
     /// The key of the flag that begins there, and what is to be read of its value.
-    fn flag(&self, begin: u32) -> Result<(Cow<'a, str>, Scanner<'a>), Fault> {
-        let mut source = Scanner::at(self.text, begin as usize);
+    fn flag(&self, begin: u32) -> Result<(Cow<'_, str>, Scanner<'_>), Fault> {
+        let mut source = Scanner::at(&self.text, begin as usize);
         let name = source.name()?.mark;
-        Ok((json::unescape(name.of(self.text)), source))
+        Ok((json::unescape(name.of(&self.text)), source))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.flags.len()
+    /// Where the flag is or would be among the others.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        // All have been read before, so each has a key.
+        self.flags.binary_search_by(|begin| self.flag(*begin).map_or("".into(), |(name, _)| name).as_ref().cmp(key))
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'a>> {
-        let order = |begin: &u32| json::unescape(self.name(*begin)).as_ref().cmp(key);
-        let index = self.flags.binary_search_by(order).ok()?;
-        let (_, mut source) = self.flag(self.flags[index]).ok()?;
-        Some(ValueRef::new(source.value().ok()?.of(self.text)))
+    pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'_>> {
+        let (_, mut source) = self.flag(self.flags[self.place(key).ok()?]).ok()?;
+        Some(ValueRef::new(source.value().ok()?.of(&self.text)))
     }
 
-    /// Every flag with its value as compact text.
-    pub(crate) fn snapshot(&self, limit: usize) -> Result<Snapshot, Fault> {
-        let mut snapshot = Snapshot::builder(self.flags.len(), self.text.len().min(limit), limit)?;
-        for begin in &self.flags {
-            let (key, mut value) = self.flag(*begin)?;
-            snapshot.push(&key, &mut value)?;
-        }
-        Ok(snapshot.finish())
-    }
-
-    /// The whole object as compact text.
-    pub(crate) fn compact(&self, limit: usize) -> Result<String, Fault> {
-        self.written(Style::Compact, &Batch::new(), limit)
-    }
-
-    /// The canonical text of the file with the batch's changes made, or `None` if they change nothing.
+    /// The text with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
     pub(crate) fn edited(&self, batch: &Batch, limit: usize) -> Result<Option<String>, Fault> {
         if !self.changed_by(batch, limit)? {
             return Ok(None);
         }
-        self.written(Style::File, batch, limit).map(Some)
-    }
-
-    fn written(&self, style: Style, batch: &Batch, limit: usize) -> Result<String, Fault> {
-        let mut writer = Writer::new(style, limit);
+        let mut writer = Writer::new(Style::File, limit);
         writer.reserve(self.text.len().min(limit))?;
         writer.raw("{")?;
-        let mut first = true;
-        let kept = if batch.clears() { &[] } else { self.flags.as_slice() };
-        let mut kept = kept.iter().map(|begin| self.flag(*begin));
-        let mut edits = batch.edits().peekable();
-        let mut next = kept.next().transpose()?;
-        loop {
-            let old = next.as_ref().map(|(key, _)| key.as_ref());
-            let edit = edits.next_if(|(key, _)| old.is_none_or(|old| *key <= old));
-            let is_used_up = edit.is_none_or(|(key, _)| old == Some(key));
-            let flag = if is_used_up { std::mem::replace(&mut next, kept.next().transpose()?) } else { None };
-            let (key, mut value) = match (edit, flag) {
-                (Some((key, Some(value))), _) => (Cow::Borrowed(key), Scanner::at(value.as_json(), 0)),
-                (Some((_, None)), _) => continue,
-                (None, Some(flag)) => flag,
-                (None, None) => break,
-            };
-            if !std::mem::replace(&mut first, false) {
-                writer.raw(",")?;
+        let mut kept = if batch.clears() { self.flags.len() } else { 0 };
+        for (key, value) in batch.edits() {
+            let place = self.place(key);
+            let (Ok(end) | Err(end)) = place;
+            if kept <= end {
+                self.copy(&mut writer, kept, end)?;
+                kept = end + usize::from(place.is_ok());
             }
-            writer.key(&key)?;
-            writer.value(&mut value, 0)?;
+            if let Some(value) = value {
+                writer.member(key, &mut Scanner::at(value.as_json(), 0))?;
+            }
         }
-        writer.close_root(first)?;
-        Ok(writer.finish())
+        self.copy(&mut writer, kept, self.flags.len())?;
+        writer.close_root()?;
+        Ok(Some(writer.finish()))
+    }
+
+    /// Copies the flags from `start` to before `end`.
+    fn copy(&self, writer: &mut Writer, start: usize, end: usize) -> Result<(), Fault> {
+        if start == end {
+            return Ok(());
+        }
+        let until = self
+            .flags
+            .get(end)
+            .map_or(self.text.len() - layout::LAST.len(), |next| *next as usize - layout::NEXT.len());
+        writer.members(&self.text[self.flags[start] as usize..until])
     }
 
     fn changed_by(&self, batch: &Batch, limit: usize) -> Result<bool, Fault> {

@@ -38,9 +38,8 @@ struct Shared {
 }
 
 impl Snapshot {
-    pub(crate) fn builder(flags: usize, bytes: usize, limit: usize) -> Result<Builder, Fault> {
+    pub(crate) fn builder(bytes: usize, limit: usize) -> Result<Builder, Fault> {
         let mut builder = Builder { text: Writer::new(Style::Compact, limit), flags: Vec::new() };
-        builder.flags.try_reserve_exact(flags).map_err(|_| Fault::OutOfMemory)?;
         builder.text.reserve(bytes)?;
         Ok(builder)
     }
@@ -107,14 +106,10 @@ impl Snapshot {
             writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
         }
         writer.raw("{")?;
-        for (index, (key, value)) in self.iter().enumerate() {
-            if index > 0 {
-                writer.raw(",")?;
-            }
-            writer.key(key)?;
-            writer.raw(value.text())?;
+        for (key, value) in self.iter() {
+            writer.member(key, &mut Scanner::at(value.text(), 0))?;
         }
-        writer.close_root(self.is_empty())?;
+        writer.close_root()?;
         Ok(writer.finish())
     }
 }

@@ -70,7 +70,7 @@ struct Edited {
 
 /// The inner error is one of the batch, not of the text.
 fn edit(text: &str, batch: &Batch, options: &FileOptions) -> Result<Result<Edited>, Fault> {
-    let document = Document::parse(text)?;
+    let document = Document::parse(text, options.max_bytes)?;
     if let Err(conflict) = batch.check(|key| document.get(key)) {
         return Ok(Err(conflict));
     }

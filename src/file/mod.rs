@@ -15,7 +15,7 @@ pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use turn::survive_forks;
 
 use crate::change::Stop;
-use crate::document::{self, Document};
+use crate::document;
 use crate::json::Fault;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
@@ -95,16 +95,17 @@ impl FlagStore for FileFlagStore {
 
     fn list_all(&self) -> Result<Snapshot> {
         let limit = self.options.max_bytes;
-        Ok(self.read(|text| Document::parse(text)?.snapshot(limit))?.unwrap_or_default())
+        Ok(self.read(|text| document::snapshot(text, limit))?.unwrap_or_default())
     }
 
     fn list_json(&self) -> Result<String> {
         let limit = self.options.max_bytes;
-        Ok(self.read(|text| Document::parse(text)?.compact(limit))?.unwrap_or_else(|| "{}".into()))
+        Ok(self.read(|text| document::compact(text, limit))?.unwrap_or_else(|| "{}".into()))
     }
 
     fn len(&self) -> Result<usize> {
-        Ok(self.read(|text| Ok(Document::parse(text)?.len()))?.unwrap_or(0))
+        let limit = self.options.max_bytes;
+        Ok(self.read(|text| document::len(text, limit))?.unwrap_or(0))
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {

@@ -18,6 +18,10 @@ impl Mark {
         &text[self.start as usize..self.end as usize]
     }
 
+    pub(crate) fn start(self) -> usize {
+        self.start as usize
+    }
+
     pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
     }
@@ -57,6 +61,16 @@ impl<'a> Scanner<'a> {
             return Err(Fault::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
         }
         Ok(Self { text, bytes: text.as_bytes(), at: 0 })
+    }
+
+    /// At the brace of the object that a file holds.
+    pub(crate) fn of_root(text: &'a str) -> Result<Self, Fault> {
+        let mut source = Self::new(text)?;
+        source.space();
+        if source.peek() != b'{' {
+            return source.fault("expected `{`: the file holds one JSON object");
+        }
+        Ok(source)
     }
 
     /// In the middle of a text that has been scanned before.

@@ -1,5 +1,5 @@
 use super::string::{characters, compare};
-use super::{Fault, MAX_BYTES, Mark, Scanner};
+use super::{Fault, MAX_BYTES, Mark, Quoted, Scanner};
 
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +40,14 @@ impl Writer {
         self.out.len()
     }
 
+    pub(crate) fn written(&self) -> &str {
+        &self.out
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.out.clear();
+    }
+
     /// Makes room for `bytes` more at once.
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
         self.out.try_reserve(bytes).map_err(|_| Fault::OutOfMemory)
@@ -54,29 +62,56 @@ impl Writer {
         Ok(())
     }
 
-    /// `key` and the colon of a root object's member, on a line of its own in the file.
-    pub(crate) fn key(&mut self, key: &str) -> Result<(), Fault> {
-        self.line(1)?;
+    /// One more member of the root object that `{` began.
+    pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), Fault> {
+        self.next_member()?;
         self.text(key)?;
-        self.colon()
+        self.colon()?;
+        self.value(value, 0)
     }
 
-    /// Ends the root object that `{` began.
-    pub(crate) fn close_root(&mut self, empty: bool) -> Result<(), Fault> {
-        if !empty {
+    /// More members of it, which stand in `text` as they would be written.
+    pub(crate) fn members(&mut self, text: &str) -> Result<(), Fault> {
+        self.next_member()?;
+        self.raw(text)
+    }
+
+    fn next_member(&mut self) -> Result<(), Fault> {
+        if self.len() > 1 {
+            self.raw(",")?;
+        }
+        self.line(1)
+    }
+
+    /// Ends the root object.
+    pub(crate) fn close_root(&mut self) -> Result<(), Fault> {
+        if self.len() > 1 {
             self.line(0)?;
         }
         self.raw(if self.style == Style::File { "}\n" } else { "}" })
     }
 
+    /// The whole root object from a scanner that stands at its brace.
+    pub(crate) fn root(&mut self, source: &mut Scanner<'_>) -> Result<(), Fault> {
+        self.object(source, 0)?;
+        if self.style == Style::File { self.raw("\n") } else { Ok(()) }
+    }
+
     /// One value from the scanner; `depth` containers are open around it, the root object not counted.
+    #[inline(always)]
     pub(crate) fn value(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
         match source.peek() {
-            b'{' => self.object(source, depth),
-            b'[' => self.array(source, depth),
+            b'{' => {
+                source.deeper(depth)?;
+                self.object(source, depth + 1)
+            }
+            b'[' => {
+                source.deeper(depth)?;
+                self.array(source, depth + 1)
+            }
             b'"' => {
-                let string = source.scalar()?.of(source.text());
-                self.quoted(&string[1..string.len() - 1])
+                let string = source.string()?;
+                self.quoted(string, source.text())
             }
             _ => {
                 let scalar = source.scalar()?;
@@ -85,58 +120,59 @@ impl Writer {
         }
     }
 
-    /// The lines of a value stand one level further in than those of the root object.
-    fn inner(&self, depth: u32) -> u32 {
-        depth + 2
-    }
-
+    /// `depth` containers are open around the elements, this one included and the root object not.
     fn array(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
-        source.deeper(depth)?;
         if !source.enter(b']') {
             return self.raw("[]");
         }
         self.raw("[")?;
         loop {
-            self.line(self.inner(depth))?;
-            self.value(source, depth + 1)?;
+            self.line(depth + 1)?;
+            self.value(source, depth)?;
             if !source.more(b']')? {
                 break;
             }
             self.raw(",")?;
         }
-        self.line(self.inner(depth) - 1)?;
+        self.line(depth)?;
         self.raw("]")
     }
 
+    /// As `array`.
     fn object(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
-        source.deeper(depth)?;
         if !source.enter(b'}') {
             return self.raw("{}");
         }
         let (mut sorted, first, start) = (true, self.members.len(), self.out.len());
         self.raw("{")?;
         loop {
-            self.line(self.inner(depth))?;
+            self.line(depth + 1)?;
             let begun = self.out.len() - start;
-            let name = source.name()?.mark;
-            self.quoted(name.of(source.text()))?;
+            let name = source.name()?;
+            self.quoted(name, source.text())?;
             self.colon()?;
-            self.value(source, depth + 1)?;
+            self.value(source, depth)?;
+            let name = name.mark;
             let before = self.members[first..].last();
             sorted &= before.is_none_or(|last| compare(last.name.of(source.text()), name.of(source.text())).is_lt());
-            self.members.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
-            self.members.push(Member { name, written: Mark::new(begun, self.out.len() - start) });
+            self.hold(Member { name, written: Mark::new(begun, self.out.len() - start) })?;
             if !source.more(b'}')? {
                 break;
             }
             self.raw(",")?;
         }
         if !sorted {
-            self.sort(source.text(), first, start, self.inner(depth))?;
+            self.sort(source.text(), first, start, depth + 1)?;
         }
         self.members.truncate(first);
-        self.line(self.inner(depth) - 1)?;
+        self.line(depth)?;
         self.raw("}")
+    }
+
+    fn hold(&mut self, member: Member) -> Result<(), Fault> {
+        self.members.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+        self.members.push(member);
+        Ok(())
     }
 
     /// Puts the members of the object that began at `start` in order, the last of equal names winning.
@@ -177,14 +213,15 @@ impl Writer {
         Ok(())
     }
 
-    /// A string of the source, as it stands escaped between its quotes.
-    fn quoted(&mut self, escaped: &str) -> Result<(), Fault> {
-        if !escaped.contains('\\') && (self.style == Style::Compact || is_printable_ascii(escaped)) {
-            self.raw("\"")?;
-            self.raw(escaped)?;
-            return self.raw("\"");
+    /// A string of the source, as it stands there.
+    #[inline(always)]
+    fn quoted(&mut self, string: Quoted, source: &str) -> Result<(), Fault> {
+        let text = string.mark.of(source);
+        if !string.escaped && (self.style == Style::Compact || is_printable_ascii(text)) {
+            // With its quotes.
+            return self.raw(&source[string.mark.start() - 1..string.mark.end() + 1]);
         }
-        self.characters(characters(escaped))
+        self.characters(characters(text))
     }
 
     /// A string given as plain text.
@@ -228,5 +265,5 @@ impl Writer {
 }
 
 fn is_printable_ascii(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
