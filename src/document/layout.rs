@@ -1,0 +1,58 @@
+use crate::json::{Fault, MAX_BYTES, Mark, Quoted, Scanner, Style, Writer};
+
+/// What stands before the first flag, between two flags, and after the last.
+const FIRST: &str = "{\n  ";
+pub(super) const NEXT: &str = ",\n  ";
+pub(super) const LAST: &str = "\n}\n";
+const EMPTY: &str = "{}\n";
+
+/// Tells whether a text is laid out as it would be written, flag by flag. The order of the flags is another's business.
+pub(super) struct Layout<'a> {
+    text: &'a str,
+    /// Where the flags that were taken end.
+    end: usize,
+    holds: bool,
+    scratch: Writer,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        // Everything else is written as an escape.
+        let printable = text.bytes().fold(true, |all, byte| all & (byte < 0x7F));
+        Self { text, end: 0, holds: printable, scratch: Writer::new(Style::File, MAX_BYTES) }
+    }
+
+    /// The next flag: where it begins, its key and its value.
+    #[inline(always)]
+    pub(super) fn take(&mut self, begin: usize, key: Quoted, value: Mark) -> Result<(), Fault> {
+        if self.holds {
+            let before = if self.end == 0 { FIRST } else { NEXT };
+            self.holds = &self.text[self.end..begin] == before
+                && &self.text[key.mark.end()..value.start()] == "\": "
+                && (!key.escaped || self.as_written(Mark::new(begin, key.mark.end() + 1))?)
+                && self.is_value(value)?;
+            self.end = value.end();
+        }
+        Ok(())
+    }
+
+    /// After all flags.
+    pub(super) fn is_canonical(&self) -> bool {
+        self.holds && if self.end == 0 { self.text == EMPTY } else { &self.text[self.end..] == LAST }
+    }
+
+    fn is_value(&mut self, value: Mark) -> Result<bool, Fault> {
+        match self.text.as_bytes()[value.start()] {
+            b'{' | b'[' => self.as_written(value),
+            b'"' if value.of(self.text).contains('\\') => self.as_written(value),
+            _ => Ok(true),
+        }
+    }
+
+    #[inline(never)]
+    fn as_written(&mut self, value: Mark) -> Result<bool, Fault> {
+        self.scratch.clear();
+        self.scratch.value(&mut Scanner::at(self.text, value.start()), 0)?;
+        Ok(self.scratch.written() == value.of(self.text))
+    }
+}
