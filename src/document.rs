@@ -1,4 +1,4 @@
-use crate::json::{self, Fault, Quoted, Scanner, Style, Writer, compare};
+use crate::json::{self, Fault, Order, Quoted, Scanner, Style, Writer};
 use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
 
@@ -91,29 +91,6 @@ fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, Fault> {
     writer.root(&mut source)?;
     source.end()?;
     Ok(writer.finish())
-}
-
-/// Whether keys that come one after the other are in order, each once.
-struct Order<'a> {
-    text: &'a str,
-    last: Option<Quoted>,
-    holds: bool,
-}
-
-impl<'a> Order<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { text, last: None, holds: true }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, key: Quoted) {
-        let is_next = |last: Quoted| match last.escaped || key.escaped {
-            false => last.mark.of(self.text) < key.mark.of(self.text),
-            true => compare(last.mark.of(self.text), key.mark.of(self.text)).is_lt(),
-        };
-        self.holds &= self.last.is_none_or(is_next);
-        self.last = Some(key);
-    }
 }
 
 /// The file's canonical text, and where each flag begins in it, in key order: to be changed. Four bytes a flag, so that

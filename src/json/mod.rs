@@ -7,7 +7,7 @@ mod string;
 mod write;
 
 pub(crate) use scan::{Mark, Quoted, Scanner, utf8};
-pub(crate) use string::{compare, unescape};
+pub(crate) use string::{Order, unescape};
 pub(crate) use write::{Style, Writer};
 
 /// Levels that a value may nest; the root object of a file is not counted.

@@ -1,5 +1,6 @@
 //! Strings as they stand between their quotes, already validated by the scanner.
 
+use super::Quoted;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::str::Chars;
@@ -60,4 +61,27 @@ pub(crate) fn compare(left: &str, right: &str) -> Ordering {
         return left.cmp(right);
     }
     characters(left).cmp(characters(right))
+}
+
+/// Whether keys that come one after the other are in order, each once.
+pub(crate) struct Order<'a> {
+    text: &'a str,
+    last: Option<Quoted>,
+    pub(crate) holds: bool,
+}
+
+impl<'a> Order<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, last: None, holds: true }
+    }
+
+    #[inline(always)]
+    pub(crate) fn take(&mut self, key: Quoted) {
+        let is_next = |last: Quoted| match last.escaped || key.escaped {
+            false => last.mark.of(self.text) < key.mark.of(self.text),
+            true => compare(last.mark.of(self.text), key.mark.of(self.text)).is_lt(),
+        };
+        self.holds &= self.last.is_none_or(is_next);
+        self.last = Some(key);
+    }
 }

@@ -1,5 +1,5 @@
-use super::string::{characters, compare};
-use super::{Fault, MAX_BYTES, Mark, Quoted, Scanner};
+use super::string::{Order, characters, compare};
+use super::{Fault, MAX_BYTES, Quoted, Scanner};
 
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,16 +15,9 @@ pub(crate) struct Writer {
     out: String,
     style: Style,
     limit: usize,
-    /// The members of all objects that are open, so that no object needs a list of its own.
-    members: Vec<Member>,
-}
-
-#[derive(Clone, Copy)]
-struct Member {
-    /// Its name in the source, between the quotes.
-    name: Mark,
-    /// Its text from the name's quote to the end of the value, counted from the object's `{` in the output.
-    written: Mark,
+    /// Where the members of all objects that are open begin in the output, counted from their object's `{`, so that
+    /// no object needs a list of its own.
+    members: Vec<u32>,
 }
 
 impl Writer {
@@ -53,20 +46,28 @@ impl Writer {
         self.out.try_reserve(bytes).map_err(|_| Fault::OutOfMemory)
     }
 
+    #[inline(always)]
     pub(crate) fn raw(&mut self, text: &str) -> Result<(), Fault> {
-        if self.out.len() + text.len() > self.limit {
-            return Err(Fault::TooLarge);
+        if text.len() > self.limit.min(self.out.capacity()) - self.out.len() {
+            self.make_room(text.len())?;
         }
-        self.reserve(text.len())?;
         self.out.push_str(text);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, bytes: usize) -> Result<(), Fault> {
+        if self.out.len() + bytes > self.limit {
+            return Err(Fault::TooLarge);
+        }
+        self.reserve(bytes)
     }
 
     /// One more member of the root object that `{` began.
     pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), Fault> {
         self.next_member()?;
         self.text(key)?;
-        self.colon()?;
+        self.raw(self.colon())?;
         self.value(value, 0)
     }
 
@@ -143,63 +144,75 @@ impl Writer {
         if !source.enter(b'}') {
             return self.raw("{}");
         }
-        let (mut sorted, first, start) = (true, self.members.len(), self.out.len());
+        let (first, start) = (self.members.len(), self.out.len());
+        let mut order = Order::new(source.text());
         self.raw("{")?;
         loop {
             self.line(depth + 1)?;
-            let begun = self.out.len() - start;
+            self.members.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+            self.members.push((self.out.len() - start) as u32);
             let name = source.name()?;
-            self.quoted(name, source.text())?;
-            self.colon()?;
+            order.take(name);
+            self.name(name, source.text())?;
             self.value(source, depth)?;
-            let name = name.mark;
-            let before = self.members[first..].last();
-            sorted &= before.is_none_or(|last| compare(last.name.of(source.text()), name.of(source.text())).is_lt());
-            self.hold(Member { name, written: Mark::new(begun, self.out.len() - start) })?;
             if !source.more(b'}')? {
                 break;
             }
             self.raw(",")?;
         }
-        if !sorted {
-            self.sort(source.text(), first, start, depth + 1)?;
+        if !order.holds {
+            self.sort(first, start, depth + 1)?;
         }
         self.members.truncate(first);
         self.line(depth)?;
         self.raw("}")
     }
 
-    fn hold(&mut self, member: Member) -> Result<(), Fault> {
-        self.members.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
-        self.members.push(member);
-        Ok(())
-    }
-
     /// Puts the members of the object that began at `start` in order, the last of equal names winning.
-    fn sort(&mut self, source: &str, first: usize, start: usize, indent: u32) -> Result<(), Fault> {
+    fn sort(&mut self, first: usize, start: usize, indent: u32) -> Result<(), Fault> {
+        let held = (self.members.len() - first) * size_of::<u32>();
+        if 2 * (self.out.len() - start) + held > 2 * self.limit {
+            return Err(Fault::TooLarge);
+        }
         let mut written = String::new();
         written.try_reserve_exact(self.out.len() - start).map_err(|_| Fault::OutOfMemory)?;
         written.push_str(&self.out[start..]);
-        let by_name = |a: &Member, b: &Member| compare(a.name.of(source), b.name.of(source));
-        self.members[first..].sort_unstable_by(|a, b| by_name(a, b).then(a.written.end().cmp(&b.written.end())));
+        let name =
+            |begin: u32| Scanner::at(&written, begin as usize).string().map_or("", |name| name.mark.of(&written));
+        self.members[first..].sort_unstable_by(|a, b| compare(name(*a), name(*b)).then(a.cmp(b)));
         self.out.truncate(start);
         self.raw("{")?;
         for index in first..self.members.len() {
-            let member = self.members[index];
-            if self.members.get(index + 1).is_some_and(|next| by_name(&member, next).is_eq()) {
+            let begin = self.members[index];
+            if self.members.get(index + 1).is_some_and(|next| compare(name(begin), name(*next)).is_eq()) {
                 continue;
             }
             if self.out.len() > start + 1 {
                 self.raw(",")?;
             }
             self.line(indent)?;
-            self.raw(member.written.of(&written))?;
+            let mut source = Scanner::at(&written, begin as usize);
+            source.name()?;
+            let end = source.value()?.end();
+            self.raw(&written[begin as usize..end])?;
         }
         Ok(())
     }
 
-    fn colon(&mut self) -> Result<(), Fault> {
-        self.raw(if self.style == Style::File { ": " } else { ":" })
+    /// A name and the colon.
+    #[inline(always)]
+    fn name(&mut self, name: Quoted, source: &str) -> Result<(), Fault> {
+        let colon = self.colon();
+        let (start, end) = (name.mark.start() - 1, name.mark.end() + 1);
+        if !self.may_copy(name, source) || !source.as_bytes()[end..].starts_with(colon.as_bytes()) {
+            self.quoted(name, source)?;
+            return self.raw(colon);
+        }
+        self.raw(&source[start..end + colon.len()])
+    }
+
+    fn colon(&self) -> &'static str {
+        if self.style == Style::File { ": " } else { ":" }
     }
 
     /// In the file: a new line, indented.
@@ -213,15 +226,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether a string of the source is written as it stands there.
+    #[inline(always)]
+    fn may_copy(&self, string: Quoted, source: &str) -> bool {
+        !string.escaped && (self.style == Style::Compact || is_printable_ascii(string.mark.of(source)))
+    }
+
     /// A string of the source, as it stands there.
     #[inline(always)]
     fn quoted(&mut self, string: Quoted, source: &str) -> Result<(), Fault> {
-        let text = string.mark.of(source);
-        if !string.escaped && (self.style == Style::Compact || is_printable_ascii(text)) {
+        if self.may_copy(string, source) {
             // With its quotes.
             return self.raw(&source[string.mark.start() - 1..string.mark.end() + 1]);
         }
-        self.characters(characters(text))
+        self.characters(characters(string.mark.of(source)))
     }
 
     /// A string given as plain text.
