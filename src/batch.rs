@@ -40,6 +40,21 @@ impl Batch {
         self.expectations.push((key.to_owned(), value));
     }
 
+    /// Adds the changes of `later`, which are made after our own. What it expects is not ours to expect.
+    pub(crate) fn add(&mut self, later: &Self) {
+        if later.clear {
+            self.clear = true;
+            self.edits.clear();
+        }
+        self.edits.extend(later.edits.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+
+    /// What the batch makes of a flag: a value, or none; `None` if it leaves the flag alone.
+    pub(crate) fn outcome(&self, key: &str) -> Option<Option<&Value>> {
+        let edit = self.edits.get(key).map(Option::as_ref);
+        edit.or(self.clear.then_some(None))
+    }
+
     pub(crate) fn clears(&self) -> bool {
         self.clear
     }
@@ -54,7 +69,7 @@ impl Batch {
     }
 
     /// Whether what is expected of each flag is what `found` gives.
-    pub(crate) fn check<'a>(&self, mut found: impl FnMut(&str) -> Option<ValueRef<'a>>) -> Result<()> {
+    pub(crate) fn check<'a>(&self, found: impl Fn(&str) -> Option<ValueRef<'a>>) -> Result<()> {
         for (key, expected) in self.expectations() {
             let found = found(key).map(ValueRef::to_value).transpose()?;
             if found.as_ref() != expected {

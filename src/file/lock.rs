@@ -1,14 +1,19 @@
 //! The lock of a file between all threads and processes: a turn in this process, then flock on the sidecar file.
 
 use super::place::Place;
-use super::turn::Turn;
+use super::replace;
+use super::request::Request;
+use super::turn::{Turn, Wait};
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+/// How often a turn looks whether those whom the last one served have come again: each look lets another thread run.
+const CROWD_LOOKS: usize = 20;
 
 /// The lock, held until dropped.
 pub(super) struct Lock {
@@ -17,21 +22,39 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock at most for `timeout` (`None`: for ever). `mode` has the permission bits of the file, whose
-    /// readers may take the lock too.
-    pub(super) fn acquire(place: &Place, timeout: Option<Duration>, mode: u32) -> Result<Self> {
+    /// Waits for the lock until the request's time is up. `None`: whoever had it before has served the request.
+    pub(super) fn acquire(place: &Place, request: &Arc<Request>, deadline: Option<Instant>) -> Result<Option<Self>> {
         let path = place.lock_path();
-        // A deadline too far for the clock is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let locked = || Error::Locked { path: place.path.clone(), timeout: timeout.unwrap_or_default() };
+        let timeout = request.options.lock_timeout.unwrap_or_default();
+        let locked = || Error::Locked { path: place.path.clone(), timeout };
         let failed = |error: io::Error| Error::io(&path, "lock the lock file", &error);
-        let turn = Turn::wait(&path, deadline).ok_or_else(locked)?;
+        let turn = match Turn::wait(&path, request, deadline) {
+            Wait::Turn(turn) => turn,
+            Wait::Served => return Ok(None),
+            Wait::TimedOut => return Err(locked()),
+        };
+        let mode = replace::mode_of(place, &request.options)?;
         loop {
             let file = turn.lock(|| open(place, &path, mode), deadline).map_err(failed)?.ok_or_else(locked)?;
             if is_still_at(&file, &path).inspect_err(|_| turn.forget()).map_err(failed)? {
-                return Ok(Self { turn, file });
+                return Ok(Some(Self { turn, file }));
             }
             turn.release(file);
+        }
+    }
+
+    /// The requests to be served under this lock, as [`Turn::take`] has it.
+    pub(super) fn take(&self) -> Vec<Arc<Request>> {
+        self.turn.take()
+    }
+
+    /// Gives those whom the last turn served together, and who come again at once, the time to do so.
+    pub(super) fn await_crowd(&self) {
+        for _ in 0..CROWD_LOOKS {
+            match self.turn.crowd() {
+                (now, before) if now < before => std::thread::yield_now(),
+                _ => return,
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod options;
 mod place;
 mod read;
 mod replace;
+mod request;
 mod revision;
 mod turn;
 

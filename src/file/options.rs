@@ -22,7 +22,7 @@ pub enum Durability {
 }
 
 /// How a [`FileFlagStore`](super::FileFlagStore) is opened and kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileOptions {
     /// How reads reach the file.
     pub read_mode: ReadMode,

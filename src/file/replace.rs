@@ -39,8 +39,14 @@ pub(super) fn replace(
         // An fsync that failed is never tried again: the kernel would claim success for bytes it has dropped.
         temporary.as_file().sync_all().map_err(failed("sync the new file"))?;
     }
-    if Stamp::at(path)? != old.map(|old| old.stamp) {
-        return Ok(Replaced::Overtaken);
+    for at in [path, &place.path] {
+        // A link in the path may lead elsewhere since the place was found: what was read there must not go here.
+        if Stamp::at(at)? != old.map(|old| old.stamp) {
+            return Ok(Replaced::Overtaken);
+        }
+        if path == place.path {
+            break;
+        }
     }
     temporary.persist(&place.path).map_err(|refused| match refused.error.raw_os_error() {
         Some(libc::EBUSY) => failed("replace it, for it is mounted by itself: mount its directory")(refused.error),

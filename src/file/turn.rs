@@ -1,9 +1,11 @@
 //! Whose turn it is among the threads of this process, first come, first served; and the one wait for the lock of
-//! other processes that all of them share.
+//! other processes that all of them share. Whoever has the turn may serve those behind it together with itself: one
+//! read, one write, one sync for all.
 //!
 //! One registry joins all stores of the process that name the same lock file. It survives fork: the child starts
 //! with an empty one and closes the descriptors through which it would keep its parent's locks.
 
+use super::request::Request;
 use crate::sys;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -30,11 +32,21 @@ struct Registry {
 
 /// The threads that want the lock of one file; the first in line holds it or waits for other processes.
 struct Queue {
-    line: VecDeque<u64>,
+    line: VecDeque<Place>,
+    /// How many the last turn served: as many may come again.
+    served: usize,
     /// The descriptor that is locked or about to be.
     descriptor: Option<RawFd>,
     waiter: Waiter,
     changed: Arc<Condvar>,
+}
+
+/// A place in the line.
+struct Place {
+    ticket: u64,
+    request: Arc<Request>,
+    /// Whoever has the turn is at work on it.
+    taken: bool,
 }
 
 /// A thread that blocks in flock, because polling starves and a blocking flock has no timeout. It outlives the caller
@@ -114,32 +126,76 @@ extern "C" fn after_fork_in_child() {
     });
 }
 
-/// A place in the line for one lock file; the place is left when dropped.
+/// What came of waiting for the turn.
+pub(super) enum Wait {
+    Turn(Turn),
+    /// The request was served by somebody before us.
+    Served,
+    /// The deadline came first; nobody is at work on the request, nor will be.
+    TimedOut,
+}
+
+/// The turn at one lock file: the place at the head of the line, which is left when dropped.
 pub(super) struct Turn {
     path: PathBuf,
     ticket: u64,
     generation: u64,
+    request: Arc<Request>,
     changed: Arc<Condvar>,
 }
 
 impl Turn {
-    /// Waits until nobody in this process is before us. `None`: the deadline came first.
-    pub(super) fn wait(path: &Path, deadline: Option<Instant>) -> Option<Self> {
+    /// Waits until nobody in this process is before us, or the request has been served.
+    pub(super) fn wait(path: &Path, request: &Arc<Request>, deadline: Option<Instant>) -> Wait {
         let mut registry = registry();
         registry.last_ticket += 1;
         let (ticket, generation) = (registry.last_ticket, registry.generation);
         let queue = registry.queues.entry(path.to_owned()).or_insert_with(|| Queue {
             line: VecDeque::new(),
+            served: 0,
             descriptor: None,
             waiter: Waiter::None,
             changed: Arc::new(Condvar::new()),
         });
-        queue.line.push_back(ticket);
-        let turn = Self { path: path.to_owned(), ticket, generation, changed: Arc::clone(&queue.changed) };
-        while registry.queues.get(path).and_then(|queue| queue.line.front()) != Some(&ticket) {
-            registry = sleep(registry, &turn.changed, deadline)?;
+        queue.line.push_back(Place { ticket, request: Arc::clone(request), taken: false });
+        let changed = Arc::clone(&queue.changed);
+        let turn = Self { path: path.to_owned(), ticket, generation, request: Arc::clone(request), changed };
+        loop {
+            if request.is_served() {
+                drop(registry);
+                return Wait::Served;
+            }
+            let line = &turn.queue(&mut registry).line;
+            if line.front().is_some_and(|first| first.ticket == ticket) {
+                return Wait::Turn(turn);
+            }
+            // What is being done can no longer be called off.
+            let taken = line.iter().any(|place| place.ticket == ticket && place.taken);
+            registry = match sleep(registry, &turn.changed, deadline.filter(|_| !taken)) {
+                Some(registry) => registry,
+                None => return Wait::TimedOut,
+            };
         }
-        Some(turn)
+    }
+
+    /// The requests to be served in this turn, our own first, each in the order in which it came: those taken before
+    /// and those that have come since. They must be served before the turn is dropped, or wait for another.
+    pub(super) fn take(&self) -> Vec<Arc<Request>> {
+        let mut registry = registry();
+        let line = &mut self.queue(&mut registry).line;
+        let ours = line.iter_mut().filter(|place| place.request.goes_with(&self.request));
+        ours.map(|place| {
+            place.taken = true;
+            Arc::clone(&place.request)
+        })
+        .collect()
+    }
+
+    /// How many are in the line, and how many the last turn served.
+    pub(super) fn crowd(&self) -> (usize, usize) {
+        let mut registry = registry();
+        let queue = self.queue(&mut registry);
+        (queue.line.len(), queue.served)
     }
 
     /// Locks the file that `open` opens against other processes. `None`: the deadline came first.
@@ -239,8 +295,18 @@ impl Drop for Turn {
         if registry.generation != self.generation {
             return;
         }
-        let queue = self.queue(&mut registry);
-        queue.line.retain(|ticket| *ticket != self.ticket);
+        // Whom another has served is in no queue any more, nor perhaps is anybody.
+        let Some(queue) = registry.queues.get_mut(&self.path) else {
+            return;
+        };
+        let had_the_turn = queue.line.front().is_some_and(|first| first.ticket == self.ticket);
+        let before = queue.line.len();
+        // Only who has the turn may take others out: it counts on its own place until here.
+        queue.line.retain(|place| place.ticket != self.ticket && !(had_the_turn && place.request.is_served()));
+        if had_the_turn {
+            queue.served = before - queue.line.len();
+            queue.line.iter_mut().for_each(|place| place.taken = false);
+        }
         queue.changed.notify_all();
         registry.tidy(&self.path);
     }

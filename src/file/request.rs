@@ -1,0 +1,39 @@
+use super::options::FileOptions;
+use crate::{Batch, Result};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// A change that a caller waits for, made by itself or by whoever has the lock before it.
+pub(super) struct Request {
+    pub(super) path: PathBuf,
+    pub(super) options: FileOptions,
+    /// Whether a missing file is created even where the batch leaves no flag in it.
+    pub(super) creates: bool,
+    pub(super) batch: Batch,
+    /// Whether a key that the batch changes was there.
+    outcome: OnceLock<Result<bool>>,
+}
+
+impl Request {
+    pub(super) fn new(path: PathBuf, options: FileOptions, batch: Batch) -> Self {
+        Self { path, options, creates: false, batch, outcome: OnceLock::new() }
+    }
+
+    /// Whether one write can serve both.
+    pub(super) fn goes_with(&self, other: &Self) -> bool {
+        (&self.path, &self.options, self.creates) == (&other.path, &other.options, other.creates)
+    }
+
+    pub(super) fn serve(&self, outcome: Result<bool>) {
+        // Each is served once: whoever took it from the line is alone with it.
+        let _ = self.outcome.set(outcome);
+    }
+
+    pub(super) fn outcome(&self) -> Option<&Result<bool>> {
+        self.outcome.get()
+    }
+
+    pub(super) fn is_served(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+}
