@@ -10,10 +10,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// How often a turn looks whether those whom the last one served have come again: each look lets another thread run.
-const CROWD_LOOKS: usize = 20;
+/// How long a turn waits for those whom the last one served: they come again at once or not soon.
+const CROWD_TIME: Duration = Duration::from_micros(50);
 
 /// The lock, held until dropped.
 pub(super) struct Lock {
@@ -50,11 +50,9 @@ impl Lock {
 
     /// Gives those whom the last turn served together, and who come again at once, the time to do so.
     pub(super) fn await_crowd(&self) {
-        for _ in 0..CROWD_LOOKS {
-            match self.turn.crowd() {
-                (now, before) if now < before => std::thread::yield_now(),
-                _ => return,
-            }
+        let start = Instant::now();
+        while self.turn.is_less_than_the_last() && start.elapsed() < CROWD_TIME {
+            std::thread::yield_now();
         }
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { process: 0, generation: 0, forks: 0, last_ticket: 0, queues: BTreeMap::new() });
@@ -171,10 +171,13 @@ impl Turn {
             }
             // What is being done can no longer be called off.
             let taken = line.iter().any(|place| place.ticket == ticket && place.taken);
-            registry = match sleep(registry, &turn.changed, deadline.filter(|_| !taken)) {
-                Some(registry) => registry,
-                None => return Wait::TimedOut,
-            };
+            let deadline = deadline.filter(|_| !taken);
+            if has_passed(deadline) {
+                turn.queue(&mut registry).line.retain(|place| place.ticket != ticket);
+                drop(registry);
+                return Wait::TimedOut;
+            }
+            registry = sleep(registry, &turn.changed, deadline);
         }
     }
 
@@ -191,11 +194,11 @@ impl Turn {
         .collect()
     }
 
-    /// How many are in the line, and how many the last turn served.
-    pub(super) fn crowd(&self) -> (usize, usize) {
+    /// Whether fewer are in the line than the last turn served.
+    pub(super) fn is_less_than_the_last(&self) -> bool {
         let mut registry = registry();
         let queue = self.queue(&mut registry);
-        (queue.line.len(), queue.served)
+        queue.line.len() < queue.served
     }
 
     /// Locks the file that `open` opens against other processes. `None`: the deadline came first.
@@ -222,10 +225,10 @@ impl Turn {
                 return result.map(Some);
             }
             queue.waiter = Waiter::Blocked;
-            registry = match sleep(registry, &self.changed, deadline) {
-                Some(registry) => registry,
-                None => return Ok(None),
-            };
+            if has_passed(deadline) {
+                return Ok(None);
+            }
+            registry = sleep(registry, &self.changed, deadline);
         }
     }
 
@@ -312,15 +315,19 @@ impl Drop for Turn {
     }
 }
 
-/// Gives the registry up until something changed. `None`: the deadline has passed.
+fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// Gives the registry up until something changed or the deadline has passed.
 fn sleep(
     registry: MutexGuard<'static, Registry>,
     changed: &Condvar,
     deadline: Option<Instant>,
-) -> Option<MutexGuard<'static, Registry>> {
+) -> MutexGuard<'static, Registry> {
     let Some(deadline) = deadline else {
-        return Some(changed.wait(registry).unwrap_or_else(PoisonError::into_inner));
+        return changed.wait(registry).unwrap_or_else(PoisonError::into_inner);
     };
-    let left = deadline.checked_duration_since(Instant::now()).filter(|left| *left > Duration::ZERO)?;
-    Some(changed.wait_timeout(registry, left).unwrap_or_else(PoisonError::into_inner).0)
+    let left = deadline.checked_duration_since(Instant::now()).unwrap_or_default();
+    changed.wait_timeout(registry, left).unwrap_or_else(PoisonError::into_inner).0
 }

@@ -2,8 +2,8 @@
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
-pub use std::time::Duration;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+pub use std::time::Duration;
 
 static NOW: AtomicU64 = AtomicU64::new(0);
 static RUNNING: AtomicBool = AtomicBool::new(false);
@@ -23,7 +23,11 @@ pub fn may_pass() {
 }
 
 /// Calls `ring` at some moment after which the clock shows `timeout` more, unless it is `too_late` by then.
-pub(crate) fn alarm(timeout: Duration, too_late: impl Fn() -> bool + Send + 'static, ring: impl FnOnce() + Send + 'static) {
+pub(crate) fn alarm(
+    timeout: Duration,
+    too_late: impl Fn() -> bool + Send + 'static,
+    ring: impl FnOnce() + Send + 'static,
+) {
     if !RUNNING.load(SeqCst) {
         return;
     }

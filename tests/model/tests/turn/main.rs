@@ -10,6 +10,7 @@ use std::time::Duration;
 #[path = "process.rs"]
 mod one;
 #[path = "process.rs"]
+#[allow(dead_code)]
 mod other;
 
 const SEED: u64 = 0xf1a6;
@@ -154,5 +155,85 @@ fn the_waiting_thread_that_nobody_needs_gives_the_lock_back() {
         other::locked(None, || assert_eq!(one::locked(SOON, alone), None));
         assert_eq!(together(&[(OTHER, None)], 2), [[true, true]]);
         ends_free();
+    });
+}
+
+/// Requests that come to the first process, each from a thread of its own; which of them were served.
+fn requests(kinds: &[(Option<u32>, Option<Duration>)], overtaken: bool) -> Vec<bool> {
+    one::request::SERVED.lock().unwrap().clear();
+    let start = |(number, &(kind, timeout)): (usize, &(Option<u32>, Option<Duration>))| {
+        let request = Arc::new(one::request::Request::new(kind, number));
+        let served = {
+            let request = Arc::clone(&request);
+            thread::spawn(move || one::served(&request, timeout, overtaken, alone))
+        };
+        (request, served)
+    };
+    let threads: Vec<_> = kinds.iter().enumerate().map(start).collect();
+    let answers = threads.into_iter().map(|(request, served)| {
+        let answer = served.join().unwrap();
+        assert_eq!(answer, request.is_served(), "whose time was up is not served later");
+        answer
+    });
+    let answers: Vec<_> = answers.collect();
+    ends_free();
+    let count = one::request::SERVED.lock().unwrap().len();
+    assert_eq!(count, answers.iter().filter(|served| **served).count(), "each is served once");
+    answers
+}
+
+const KINDS: [Option<u32>; 5] = [Some(1), Some(1), Some(2), Some(1), None];
+
+#[test]
+fn whoever_waits_is_served_once_by_itself_or_by_another() {
+    explore(SEED + 6, SCHEDULES, || {
+        let other = thread::spawn(|| OTHER(None));
+        assert!(requests(&KINDS.map(|kind| (kind, None)), false).iter().all(|served| *served));
+        assert!(other.join().unwrap());
+        ends_free();
+    });
+}
+
+#[test]
+fn a_request_whose_time_is_up_was_served_or_never_will_be() {
+    explore(SEED + 7, SCHEDULES, || {
+        time::may_pass();
+        let other = thread::spawn(|| OTHER(None));
+        let timeouts = [SOON, None, SOON, LATER, SOON];
+        let requests: Vec<_> = KINDS.into_iter().zip(timeouts).collect();
+        assert!(self::requests(&requests, false)[1]);
+        assert!(other.join().unwrap());
+        ends_free();
+    });
+}
+
+#[test]
+fn those_whom_a_turn_took_and_did_not_serve_get_turns_of_their_own() {
+    explore(SEED + 8, SCHEDULES, || {
+        time::may_pass();
+        let timeouts = [None, SOON, None, LATER, None];
+        let requests: Vec<_> = KINDS.into_iter().zip(timeouts).collect();
+        let served = self::requests(&requests, true);
+        assert!(served[0] && served[2] && served[4]);
+    });
+}
+
+#[test]
+fn those_who_are_served_together_are_served_in_the_order_in_which_they_came() {
+    explore(SEED + 9, SCHEDULES, || {
+        for holder in HOLDERS {
+            one::request::SERVED.lock().unwrap().clear();
+            let mut threads = Vec::new();
+            holder(&mut || {
+                for number in 0..4 {
+                    let request = Arc::new(one::request::Request::new(Some(1), number));
+                    threads.push(thread::spawn(move || one::served(&request, None, false, alone)));
+                    wait_until(|| time::SLEEPING.load(SeqCst) > number);
+                }
+            });
+            threads.into_iter().for_each(|thread| assert!(thread.join().unwrap()));
+            ends_free();
+            assert_eq!(*one::request::SERVED.lock().unwrap(), [0, 1, 2, 3]);
+        }
     });
 }
