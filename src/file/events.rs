@@ -2,7 +2,7 @@
 
 use crate::change::Stop;
 use crate::sys;
-use inotify::{Inotify, WatchMask};
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,66 +14,121 @@ use std::time::Duration;
 /// As many links as the kernel follows before it says ELOOP.
 const MAX_LINKS: usize = 40;
 
-pub(super) struct Events(Inotify);
+pub(super) struct Events {
+    inotify: Inotify,
+    watched: Vec<WatchDescriptor>,
+    /// What the links and the file are called in their directories, where others may come and go.
+    names: BTreeSet<OsString>,
+}
 
 impl Events {
     /// Asks for the events of the directory of each symbolic link in the path, of the file's own directory, and of
     /// the file. An error where there are no events to be had, or none of what other machines change.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let events = Inotify::init()?;
-        let (directories, file) = follow(path);
+        let mut events = Self { inotify: Inotify::init()?, watched: Vec::new(), names: BTreeSet::new() };
+        events.follow(path).map(|()| events)
+    }
+
+    /// Asks for them anew: the path may lead elsewhere by now.
+    pub(super) fn follow(&mut self, path: &Path) -> io::Result<()> {
+        // What has come until now is before any look that follows; what comes from now on may move the way.
+        self.have_come();
+        let Way { directories, names, file } = Way::of(path);
         let entries = WatchMask::CREATE | WatchMask::DELETE | WatchMask::MOVE | WatchMask::ONLYDIR;
         let gone = WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
         let content = WatchMask::MODIFY | WatchMask::CLOSE_WRITE | WatchMask::ATTRIB;
+        let mut watches = self.inotify.watches();
+        let mut watched = Vec::new();
         for directory in directories {
             if sys::is_remote(&File::open(&directory)?) {
                 return Err(io::ErrorKind::Unsupported.into());
             }
-            events.watches().add(directory, entries | gone)?;
+            watched.push(watches.add(directory, entries | gone)?);
         }
-        match events.watches().add(file, content | gone) {
+        match watches.add(file, content | gone) {
             // Its directory tells when it comes.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => drop(result?),
+            result => watched.push(result?),
         }
-        Ok(Self(events))
+        for left in std::mem::replace(&mut self.watched, watched) {
+            if !self.watched.contains(&left) {
+                // It fails if what was watched is gone.
+                let _ = watches.remove(left);
+            }
+        }
+        self.names = names;
+        Ok(())
+    }
+
+    /// Takes the events that have come, and says whether any may be of the path. What else happens in its directories
+    /// is not.
+    pub(super) fn have_come(&mut self) -> bool {
+        let mut any = false;
+        let mut buffer = [0; 4096];
+        loop {
+            match self.inotify.read_events(&mut buffer) {
+                Ok(events) => {
+                    for event in events {
+                        any |= event.mask.contains(EventMask::Q_OVERFLOW)
+                            || match event.name {
+                                Some(name) => self.names.contains(name),
+                                None => self.watched.contains(&event.wd),
+                            };
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
+                // What cannot be read may be anything.
+                Err(_) => return true,
+            }
+        }
     }
 
     /// Sleeps until there is an event, which is true, or the stop is set or the time is over. `None` has no events.
     pub(super) fn sleep(events: Option<&Self>, stop: Option<&Stop>, timeout: Duration) -> bool {
-        let descriptors = [events.map(|events| events.0.as_raw_fd()), stop.map(|stop| stop.event().as_raw_fd())];
+        let descriptors = [events.map(|events| events.inotify.as_raw_fd()), stop.map(|stop| stop.event().as_raw_fd())];
         sys::poll(descriptors, Some(timeout))[0]
     }
 }
 
-/// The directories that a path leads through by links and the one it ends in, and the file itself.
-fn follow(path: &Path) -> (BTreeSet<PathBuf>, PathBuf) {
-    let mut directories = BTreeSet::new();
-    let mut at = PathBuf::from("/");
-    let mut ahead: VecDeque<OsString> = names(path);
-    let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(name);
-        match next.read_link() {
-            Ok(target) if links < MAX_LINKS => {
-                links += 1;
-                directories.insert(at.clone());
-                if target.is_absolute() {
-                    at = PathBuf::from("/");
-                }
-                for name in names(&target).into_iter().rev() {
-                    ahead.push_front(name);
-                }
+/// Where a path leads through, and to.
+struct Way {
+    /// Those of the links and of the file.
+    directories: BTreeSet<PathBuf>,
+    names: BTreeSet<OsString>,
+    file: PathBuf,
+}
+
+impl Way {
+    fn of(path: &Path) -> Self {
+        let (mut directories, mut found) = (BTreeSet::new(), BTreeSet::new());
+        let mut at = PathBuf::from("/");
+        let mut ahead: VecDeque<OsString> = names(path);
+        let mut links = 0;
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                at.pop();
+                continue;
             }
-            _ => at = next,
+            let next = at.join(&name);
+            match next.read_link() {
+                Ok(target) if links < MAX_LINKS => {
+                    links += 1;
+                    directories.insert(at.clone());
+                    found.insert(name);
+                    if target.is_absolute() {
+                        at = PathBuf::from("/");
+                    }
+                    for name in names(&target).into_iter().rev() {
+                        ahead.push_front(name);
+                    }
+                }
+                _ => at = next,
+            }
         }
+        directories.extend(at.parent().map(Path::to_path_buf));
+        found.extend(at.file_name().map(OsString::from));
+        Self { directories, names: found, file: at }
     }
-    directories.extend(at.parent().map(Path::to_path_buf));
-    (directories, at)
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
