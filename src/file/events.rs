@@ -135,3 +135,54 @@ fn names(path: &Path) -> VecDeque<OsString> {
     let wanted = |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::ParentDir);
     path.components().filter(wanted).map(|component| component.as_os_str().to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// As Kubernetes mounts a ConfigMap: flags.json -> ..data/flags.json, and ..data is swapped.
+    #[test]
+    fn a_swapped_link_is_an_event_each_time_and_a_neighbour_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let publish = |version: &str| {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("flags.json"), "{}").unwrap();
+            symlink(version, at("..data_tmp")).unwrap();
+            fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        };
+        publish("..1");
+        symlink("..data/flags.json", at("flags.json")).unwrap();
+        let mut events = Events::of(&at("flags.json")).unwrap();
+        for version in ["..2", "..3", "..4"] {
+            publish(version);
+            assert!(events.have_come(), "{version}");
+            events.follow(&at("flags.json")).unwrap();
+            fs::write(at("neighbour"), "").unwrap();
+            fs::write(at("..1/flags.json"), "[]").unwrap();
+            assert!(!events.have_come(), "{version}: what the path does not lead to");
+            fs::write(at(version).join("flags.json"), "[]").unwrap();
+            assert!(events.have_come(), "{version}: the file itself");
+        }
+    }
+
+    #[test]
+    fn events_that_were_lost_may_have_been_any() {
+        let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.json");
+        fs::write(&path, "{}").unwrap();
+        let mut events = Events::of(&path).unwrap();
+        let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
+        fs::write(&one, "").unwrap();
+        // Four events a turn, of a neighbour.
+        for _ in 0..limit.trim().parse::<u32>().unwrap() / 4 + 1 {
+            fs::rename(&one, &other).unwrap();
+            fs::rename(&other, &one).unwrap();
+        }
+        assert!(events.have_come());
+        assert!(!events.have_come());
+    }
+}

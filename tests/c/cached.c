@@ -247,24 +247,6 @@ static void what_cannot_be_read_is_an_error_and_gets_well_again(void) {
     }
 }
 
-static void a_wait_and_the_reads_after_it_see_the_same(void) {
-    for EACH_MODE(mode) {
-        flagstore_t *store = open_mode(FLAGS_FILE, mode), *other = open_mode(FLAGS_FILE, FLAGSTORE_READ_FRESH);
-        uint64_t revision = flagstore_revision(store, NULL);
-        for (int round = 0; round < 50; round++) {
-            char json[16];
-            flagstore_error_t *error = GARBAGE;
-            snprintf(json, sizeof json, "%d", round);
-            SET(other, "flag", json);
-            CHECK(flagstore_wait(store, &revision, 20000, &error));
-            CHECK_OK(error);
-            CHECK_GET(json, store, "flag"); /* at once: in WATCHED too */
-        }
-        flagstore_free(other);
-        flagstore_free(store);
-    }
-}
-
 int main(void) {
     RUN(every_call_answers_from_the_same_picture);
     RUN(a_snapshot_stays_as_it_was_and_outlives_the_store);
@@ -275,6 +257,5 @@ int main(void) {
     RUN(a_swapped_link_is_seen_each_time);
     RUN(a_directory_that_is_exchanged_is_seen);
     RUN(what_cannot_be_read_is_an_error_and_gets_well_again);
-    RUN(a_wait_and_the_reads_after_it_see_the_same);
     return check_summary("cached");
 }

@@ -132,6 +132,21 @@ static void a_watched_store_reads_without_a_system_call(void) {
     flagstore_free(watched);
 }
 
+static void what_a_wait_has_seen_the_next_read_sees(void) {
+    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *other = open_mode(FLAGS_FILE, FLAGSTORE_READ_FRESH);
+    SET(store, "flag", "true");
+    for (int round = 0; round < 50; round++) {
+        uint64_t revision = flagstore_revision(store, NULL);
+        CHECK_EVENTUALLY(blind_read(store) != LOOKED);
+        CHECK(flagstore_set_int64(other, "n", round, NULL));
+        CHECK(flagstore_wait(store, &revision, 20000, NULL)); /* it has returned before the thread has run */
+        CHECK_INT(round, flagstore_get_int64(store, "n", -1, NULL));
+    }
+    flagstore_free(other);
+    flagstore_free(store);
+}
+
 /* ---- forks ---- */
 
 static void check_in_child(void *inherited) {
@@ -257,6 +272,7 @@ int main(void) {
     RUN(a_watched_store_has_one_thread_and_a_checked_store_none);
     RUN(a_store_is_freed_in_the_middle_of_changes);
     RUN(a_watched_store_reads_without_a_system_call);
+    RUN(what_a_wait_has_seen_the_next_read_sees);
     RUN(a_forked_child_reads_what_is_there);
     RUN(a_fork_that_runs_no_handlers_is_noticed);
     RUN(without_events_a_watched_store_looks_each_time);
