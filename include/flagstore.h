@@ -134,17 +134,27 @@
 #define FLAGSTORE_LOG_DEBUG 4
 
 /*
- Every read reads the file (the default).
+ Every read reads the file (the default). Nothing is kept between reads.
  */
 #define FLAGSTORE_READ_FRESH 0
 
 /*
- Keep the parsed snapshot, revalidate it on every read. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+ A read is one stat of the file; it is read again only if its size, times or inode differ from what was kept. Reads
+ see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one open descriptor of the file, but no
+ thread. What is kept is used only where a later change is sure to show in the file's times: until they are 20 ms
+ old (2.1 s where they are whole seconds) every read reads the file, except on ext4, XFS, btrfs and tmpfs of Linux
+ 6.13 and later; and always on network file systems and FUSE. What changes no time, as a store through mmap may not,
+ is not seen.
  */
 #define FLAGSTORE_READ_CHECKED 1
 
 /*
- Keep the parsed snapshot, let file-system events invalidate it. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+ A read is a look into memory: a thread of the library takes the flags anew when the system tells of a change.
+ What this store itself changes is seen at once. What others change is seen when that thread has run, commonly
+ within a millisecond, and after a second at the latest where no event tells (a directory further up is renamed). In
+ between, and wherever there are no events (their number is limited, network file systems have none: one warning in
+ the log), reads are those of FLAGSTORE_READ_CHECKED. It costs what that costs, one thread and two descriptors more,
+ which flagstore_free ends. A child of fork has no such thread: there the store reads as FLAGSTORE_READ_CHECKED.
  */
 #define FLAGSTORE_READ_WATCHED 2
 
@@ -363,7 +373,8 @@ const char *flagstore_version(void);
 uint32_t flagstore_abi_version(void);
 
 /*
- Whether this build has the feature: "memory", "file", "backend", "snapshot", "batch", "watch". False for a name it does not know, and for NULL.
+ Whether this build has the feature: "memory", "file", "backend", "snapshot", "batch", "watch",
+ "checked" and "watched" (the read modes). False for a name it does not know, and for NULL.
  */
 bool flagstore_has_feature(const char *name);
 

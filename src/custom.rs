@@ -36,9 +36,14 @@ impl CustomFlagStore {
         self.turn.enter().ok_or_else(|| failure("the backend called the store that it serves"))
     }
 
-    /// Runs `work` with the backend to itself; what fails is logged.
+    /// Runs `work` with the backend to itself; what fails is logged, unless the call does that.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.enter().and_then(|_turn| work(self)).inspect_err(Error::log)
+        let done = self.enter().and_then(|_turn| work(self));
+        done.inspect_err(|error| {
+            if !error.is_of_the_call() {
+                error.log();
+            }
+        })
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Value>> {

@@ -1,9 +1,12 @@
-use crate::json::{Fault, MAX_BYTES, Mark, Scanner, Style, Writer};
+use crate::json::{Fault, MAX_BYTES, Scanner, Style, Writer};
 use crate::memory::Flags;
 use crate::text::Text;
 use crate::{Error, Result, Value, ValueRef};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use once_cell::race::OnceBox;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Every flag of a store as of one moment, in key order (the byte order of the keys). It does not change, may be
@@ -22,12 +25,20 @@ enum Picture {
 struct Packed {
     text: String,
     flags: Vec<Flag>,
+    index: Option<Index>,
 }
 
+/// Where its key and its value begin in the text; each ends where the next thing begins.
 #[derive(Clone, Copy)]
 struct Flag {
-    key: Mark,
-    value: Mark,
+    key: u32,
+    value: u32,
+}
+
+/// Finds a flag at once: the numbers of the flags by the hashes of their keys.
+struct Index {
+    table: HashTable<u32>,
+    hasher: RandomState,
 }
 
 /// The flags of a memory store, shared with it; put in order when somebody asks by index. Two threads may both do
@@ -74,10 +85,22 @@ impl Snapshot {
         self.find(key).map(|value| ValueRef::new(without_nul(value)))
     }
 
+    /// The same flags, for many reads by key and to be kept: with an index, and in no more memory than they need.
+    pub(crate) fn indexed(mut self) -> Result<Self, Fault> {
+        if let Picture::Packed(packed) = &mut self.0
+            && let Some(packed) = Arc::get_mut(packed)
+        {
+            packed.text.shrink_to_fit();
+            packed.flags.shrink_to_fit();
+            packed.index = Some(packed.indexed()?);
+        }
+        Ok(self)
+    }
+
     /// The key and the compact value at `index`, each with the NUL behind it.
     pub(crate) fn entry(&self, index: usize) -> Option<(&str, &str)> {
         match &self.0 {
-            Picture::Packed(packed) => packed.flags.get(index).map(|flag| packed.entry(flag)),
+            Picture::Packed(packed) => (index < packed.flags.len()).then(|| packed.entry(index)),
             Picture::Shared(shared) => {
                 shared.sorted().get(index).map(|(key, value)| (key.with_nul(), value.text().with_nul()))
             }
@@ -87,10 +110,7 @@ impl Snapshot {
     /// The compact value of `key`, with the NUL behind it.
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
-            Picture::Packed(packed) => {
-                let order = |flag: &Flag| without_nul(packed.entry(flag).0).cmp(key);
-                packed.flags.binary_search_by(order).ok().map(|index| packed.entry(&packed.flags[index]).1)
-            }
+            Picture::Packed(packed) => packed.find(key).map(|index| packed.entry(index).1),
             Picture::Shared(shared) => shared.flags.get(key).map(|value| value.text().with_nul()),
         }
     }
@@ -131,8 +151,36 @@ fn without_nul(text: &str) -> &str {
 }
 
 impl Packed {
-    fn entry(&self, flag: &Flag) -> (&str, &str) {
-        (flag.key.of(&self.text), flag.value.of(&self.text))
+    fn entry(&self, index: usize) -> (&str, &str) {
+        let Flag { key, value } = self.flags[index];
+        let end = self.flags.get(index + 1).map_or(self.text.len(), |next| next.key as usize);
+        (&self.text[key as usize..value as usize], &self.text[value as usize..end])
+    }
+
+    fn key(&self, flag: Flag) -> &str {
+        &self.text[flag.key as usize..flag.value as usize - 1]
+    }
+
+    /// The number of the flag.
+    fn find(&self, key: &str) -> Option<usize> {
+        match &self.index {
+            Some(Index { table, hasher }) => {
+                let found = table.find(hasher.hash_one(key), |index| self.key(self.flags[*index as usize]) == key);
+                found.map(|index| *index as usize)
+            }
+            None => self.flags.binary_search_by(|flag| self.key(*flag).cmp(key)).ok(),
+        }
+    }
+
+    fn indexed(&self) -> Result<Index, Fault> {
+        let hasher = RandomState::default();
+        let hash = |index: &u32| hasher.hash_one(self.key(self.flags[*index as usize]));
+        let mut table = HashTable::new();
+        table.try_reserve(self.flags.len(), hash).map_err(|_| Fault::OutOfMemory)?;
+        for index in 0..self.flags.len() as u32 {
+            table.insert_unique(hash(&index), index, hash);
+        }
+        Ok(Index { table, hasher })
     }
 }
 
@@ -162,11 +210,12 @@ impl Builder {
         self.text.value(value, 0)?;
         self.text.raw("\0")?;
         self.flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
-        self.flags.push(Flag { key: Mark::new(start, middle), value: Mark::new(middle, self.text.len()) });
+        // The text is no longer than that.
+        self.flags.push(Flag { key: start as u32, value: middle as u32 });
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Snapshot {
-        Snapshot(Picture::Packed(Arc::new(Packed { text: self.text.finish(), flags: self.flags })))
+        Snapshot(Picture::Packed(Arc::new(Packed { text: self.text.finish(), flags: self.flags, index: None })))
     }
 }

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::ptr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -275,15 +275,99 @@ pub(crate) fn poll(descriptors: [Option<RawFd>; 2], timeout: Option<Duration>) -
     set.map(|polled| polled.revents != 0)
 }
 
-/// Whether the directory is on a file system whose changes by other machines bring no events here.
-pub(crate) fn is_remote(directory: &File) -> bool {
-    // From linux/magic.h: NFS, CIFS, SMB2, 9P, AFS, Ceph, FUSE (virtiofs too).
-    const REMOTE: [u32; 7] = [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400, 0x6573_5546];
+/// The number of the open file's kind of file system, of linux/magic.h.
+fn file_system(file: &File) -> Option<u32> {
     let mut info = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the descriptor is open; the struct is read only if the call has filled it.
+    unsafe { (libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) == 0).then(|| info.assume_init().f_type as u32) }
+}
+
+/// Whether the file or directory is on a file system whose changes by other machines bring no events here.
+pub(crate) fn is_remote(file: &File) -> bool {
+    // NFS, CIFS, SMB2, 9P, AFS, Ceph, FUSE (virtiofs too).
+    const REMOTE: [u32; 7] = [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x5346_414F, 0x00C3_6400, 0x6573_5546];
+    file_system(file).is_some_and(|kind| REMOTE.contains(&kind))
+}
+
+/// Whether no change of the open file can have a time that a look at it has seen before: Linux 6.13 and later give
+/// the first change after a look a time of the precise clock, on ext4, XFS, btrfs and tmpfs.
+pub(crate) fn has_precise_times(file: &File) -> bool {
+    const PRECISE: [u32; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994];
+    file_system(file).is_some_and(|kind| PRECISE.contains(&kind)) && kernel() >= (6, 13)
+}
+
+/// The version of the running kernel.
+fn kernel() -> (u32, u32) {
+    let mut name = MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: uname fills the whole struct or fails; the release ends with a NUL.
+    let release = unsafe {
+        if libc::uname(name.as_mut_ptr()) != 0 {
+            return (0, 0);
+        }
+        CStr::from_ptr(name.assume_init_ref().release.as_ptr()).to_string_lossy().into_owned()
+    };
+    let mut numbers = release.split(|other: char| !other.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+/// What the path leads to. Without the copy of the path that std makes at every call.
+pub(crate) fn stat(path: &CStr) -> io::Result<libc::stat64> {
+    let mut status = MaybeUninit::uninit();
+    // SAFETY: the path ends with a NUL; the struct is read only if the call has filled it.
+    unsafe { check(libc::stat64(path.as_ptr(), status.as_mut_ptr())).map(|_| status.assume_init()) }
+}
+
+/// The clock, since 1970, that file systems take the times of changes from; it lags behind by a few milliseconds.
+pub(crate) fn coarse_clock() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is valid; the clock exists since Linux 2.6.32.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &mut now) };
+    Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// A number that differs between this process and all that it was forked from, whatever way that was done, and is
+/// never 0. It costs a look at memory.
+pub(crate) fn process() -> u64 {
+    /// What was the last number given, before the fork too.
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    /// A word that the kernel sets to 0 in a child.
+    static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    // SAFETY: the word was leaked; it lives for ever.
+    let Some(word) = (unsafe { WORD.load(Ordering::Acquire).as_ref() }) else {
+        return match wiped_word() {
+            Some(word) => {
+                // Two threads may both make one: the first stays, the other is one page lost.
+                let _ = WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
+                process()
+            }
+            None => std::process::id().into(),
+        };
+    };
+    match word.load(Ordering::Relaxed) {
+        0 => {
+            let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            let first = word.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+            first.map_or_else(|other| other, |_| number)
+        }
+        number => number,
+    }
+}
+
+/// A word on a page that a child finds empty. `None`: Linux before 4.14.
+fn wiped_word() -> Option<*mut AtomicU64> {
+    const PAGE: usize = 4096;
+    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new page of zeros, which are a valid word, that nobody else knows; given back if it is of no use.
     unsafe {
-        libc::fstatfs(directory.as_raw_fd(), info.as_mut_ptr()) == 0
-            && REMOTE.contains(&(info.assume_init().f_type as u32))
+        let page = libc::mmap(ptr::null_mut(), PAGE, access, kind, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) != 0 {
+            libc::munmap(page, PAGE);
+            return None;
+        }
+        Some(page.cast())
     }
 }
 

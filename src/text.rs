@@ -14,6 +14,12 @@ impl Text {
         Self(text.into())
     }
 
+    /// A copy of text that has its NUL.
+    pub(crate) fn of_nul_terminated(with_nul: &str) -> Self {
+        debug_assert!(with_nul.ends_with('\0'));
+        Self(with_nul.into())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0[..self.0.len() - 1]
     }

@@ -68,6 +68,11 @@ impl Value {
         Ok(Self(Text::new(writer.finish())))
     }
 
+    /// The value of a compact text that has been validated, with a NUL behind it.
+    pub(crate) fn of_compact(with_nul: &str) -> Self {
+        Self(Text::of_nul_terminated(with_nul))
+    }
+
     /// Any value that serde can write as JSON.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         let json = serde_json::to_string(value)

@@ -51,7 +51,7 @@ fn bug(panic: Box<dyn Any + Send>) -> Error {
 
 impl Error {
     /// Stores log their own errors; those that a call finds in its arguments are logged here.
-    fn is_of_the_call(&self) -> bool {
+    pub(crate) fn is_of_the_call(&self) -> bool {
         use Error::*;
         matches!(
             self,

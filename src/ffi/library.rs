@@ -20,11 +20,13 @@ pub extern "C" fn flagstore_abi_version() -> u32 {
     FLAGSTORE_ABI_VERSION
 }
 
-/// Whether this build has the feature: "memory", "file", "backend", "snapshot", "batch", "watch". False for a name it does not know, and for NULL.
+/// Whether this build has the feature: "memory", "file", "backend", "snapshot", "batch", "watch",
+/// "checked" and "watched" (the read modes). False for a name it does not know, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
     quiet(false, || {
-        Ok(matches!(text::text(name, "name")?, "memory" | "file" | "backend" | "snapshot" | "batch" | "watch"))
+        let features = ["memory", "file", "backend", "snapshot", "batch", "watch", "checked", "watched"];
+        Ok(features.contains(&text::text(name, "name")?))
     })
 }
 

@@ -4,17 +4,27 @@ use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
 use super::{sized_struct, text};
-use crate::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, Result};
+use crate::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Result};
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Every read reads the file (the default).
+/// Every read reads the file (the default). Nothing is kept between reads.
 pub const FLAGSTORE_READ_FRESH: i32 = 0;
-/// Keep the parsed snapshot, revalidate it on every read. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+/// A read is one stat of the file; it is read again only if its size, times or inode differ from what was kept. Reads
+/// see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one open descriptor of the file, but no
+/// thread. What is kept is used only where a later change is sure to show in the file's times: until they are 20 ms
+/// old (2.1 s where they are whole seconds) every read reads the file, except on ext4, XFS, btrfs and tmpfs of Linux
+/// 6.13 and later; and always on network file systems and FUSE. What changes no time, as a store through mmap may not,
+/// is not seen.
 pub const FLAGSTORE_READ_CHECKED: i32 = 1;
-/// Keep the parsed snapshot, let file-system events invalidate it. Not built yet: FLAGSTORE_NOT_IMPLEMENTED at open.
+/// A read is a look into memory: a thread of the library takes the flags anew when the system tells of a change.
+/// What this store itself changes is seen at once. What others change is seen when that thread has run, commonly
+/// within a millisecond, and after a second at the latest where no event tells (a directory further up is renamed). In
+/// between, and wherever there are no events (their number is limited, network file systems have none: one warning in
+/// the log), reads are those of FLAGSTORE_READ_CHECKED. It costs what that costs, one thread and two descriptors more,
+/// which flagstore_free ends. A child of fork has no such thread: there the store reads as FLAGSTORE_READ_CHECKED.
 pub const FLAGSTORE_READ_WATCHED: i32 = 2;
 
 /// A change is on stable storage before the call returns (the default).
@@ -138,13 +148,14 @@ impl flagstore_file_options_t {
                 Err(_) => return refuse("lock_timeout_ms", given.into()),
             },
         };
-        match self.read_mode {
-            FLAGSTORE_READ_FRESH => {}
-            FLAGSTORE_READ_CHECKED => return Err(Error::NotImplemented("FLAGSTORE_READ_CHECKED")),
-            FLAGSTORE_READ_WATCHED => return Err(Error::NotImplemented("FLAGSTORE_READ_WATCHED")),
+        let read_mode = match self.read_mode {
+            FLAGSTORE_READ_FRESH => ReadMode::Fresh,
+            FLAGSTORE_READ_CHECKED => ReadMode::Checked,
+            FLAGSTORE_READ_WATCHED => ReadMode::Watched,
             other => return refuse("read_mode", other.into()),
-        }
+        };
         Ok(FileOptions {
+            read_mode,
             durability,
             existing: self.flags & FLAGSTORE_OPEN_EXISTING != 0,
             read_only: self.flags & FLAGSTORE_OPEN_READ_ONLY != 0,
@@ -154,7 +165,6 @@ impl flagstore_file_options_t {
                 0 => defaults.max_bytes,
                 given => usize::try_from(given).unwrap_or(usize::MAX),
             },
-            ..defaults
         })
     }
 }

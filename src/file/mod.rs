@@ -1,16 +1,19 @@
 //! Flags in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
 //! back.
 
+mod cache;
 mod commit;
 mod events;
 mod lock;
 mod options;
 mod place;
 mod read;
+mod reader;
 mod replace;
 mod request;
 mod revision;
 mod turn;
+mod watched;
 
 pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use turn::survive_forks;
@@ -20,16 +23,18 @@ use crate::document;
 use crate::json::Fault;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
+use reader::Reader;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Flags in one JSON file, shared with any number of threads, processes and people with editors.
 ///
-/// Every read reads the file. A change locks it, reads it, and replaces it atomically and durably. A missing file is
+/// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it atomically and durably. A missing file is
 /// an empty store; a file that is not one JSON object is [`Error::Corrupt`] from every call and is never overwritten.
 pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
+    reader: Reader,
     /// The last revision, for as long as the file's stamp is the same.
     known: ArcSwapOption<revision::Known>,
 }
@@ -52,15 +57,15 @@ impl FileFlagStore {
         }
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
-        let store = Self { path, options, known: ArcSwapOption::empty() };
-        let present = read::is_present(&store.path)?;
-        if !present && store.options.existing {
-            return Err(Error::Io { path: store.path, action: "open the file", errno: libc::ENOENT });
+        let present = read::is_present(&path)?;
+        if !present && options.existing {
+            return Err(Error::Io { path, action: "open the file", errno: libc::ENOENT });
         }
-        if !present && !store.options.read_only {
-            commit::create(&store.path, &store.options)?;
+        if !present && !options.read_only {
+            commit::create(&path, &options)?;
         }
-        Ok(store)
+        let reader = Reader::start(options.read_mode, &path, options.max_bytes)?;
+        Ok(Self { path, options, reader, known: ArcSwapOption::empty() })
     }
 
     /// The absolute path of the file, as opened.
@@ -74,12 +79,17 @@ impl FileFlagStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
-        commit::apply(&self.path, &self.options, batch).inspect_err(Error::log)
+        let existed = commit::apply(&self.path, &self.options, batch).inspect_err(Error::log);
+        self.reader.look_again();
+        existed
     }
 }
 
 impl FlagStore for FileFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
+        if let Some(picture) = self.reader.picture() {
+            return Ok(picture.flags.find(key).map(Value::of_compact));
+        }
         let limit = self.options.max_bytes;
         let found = self
             .read(|text| document::find(text, key)?.map(|value| Value::canonical(value.text(), limit)).transpose())?;
@@ -95,21 +105,34 @@ impl FlagStore for FileFlagStore {
     }
 
     fn list_all(&self) -> Result<Snapshot> {
+        if let Some(picture) = self.reader.picture() {
+            return Ok(picture.flags.clone());
+        }
         let limit = self.options.max_bytes;
         Ok(self.read(|text| document::snapshot(text, limit))?.unwrap_or_default())
     }
 
     fn list_json(&self) -> Result<String> {
+        if let Some(picture) = self.reader.picture() {
+            return picture.flags.to_json();
+        }
         let limit = self.options.max_bytes;
         Ok(self.read(|text| document::compact(text, limit))?.unwrap_or_else(|| "{}".into()))
     }
 
     fn len(&self) -> Result<usize> {
+        if let Some(picture) = self.reader.picture() {
+            return Ok(picture.flags.len());
+        }
         let limit = self.options.max_bytes;
         Ok(self.read(|text| document::len(text, limit))?.unwrap_or(0))
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
+        if let Some(picture) = self.reader.picture() {
+            visit(picture.flags.get(key));
+            return Ok(());
+        }
         // The visitor runs once the whole text has been found valid, so a second look never calls it twice.
         let found = self.read(|text| {
             visit(document::find(text, key)?);

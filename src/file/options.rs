@@ -7,6 +7,10 @@ pub enum ReadMode {
     /// Every read reads the file.
     #[default]
     Fresh,
+    /// Every read looks at the file's size and times, and reads it if they differ from what was kept.
+    Checked,
+    /// A thread has the system tell of changes; between them a read is a look into memory.
+    Watched,
 }
 
 /// What a change survives once the call has returned.

@@ -1,5 +1,5 @@
 use crate::json::{self, Fault};
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 /// Whether two looks at a file saw the same content of the same file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
@@ -17,7 +17,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -27,12 +27,29 @@ impl Stamp {
         }
     }
 
-    /// Whether a later change would show in the stamp: clocks of file systems are coarse. To be asked right after the
-    /// content was read. A stamp without nanoseconds may be of a clock that has only (even) seconds.
-    pub(super) fn is_settled(&self) -> bool {
-        let newest = self.modified.max(self.changed);
+    /// The same of what stat says.
+    pub(super) fn of_stat(status: &libc::stat64) -> Self {
+        Self {
+            device: status.st_dev,
+            inode: status.st_ino,
+            size: status.st_size as u64,
+            modified: (status.st_mtime, status.st_mtime_nsec),
+            changed: (status.st_ctime, status.st_ctime_nsec),
+        }
+    }
+
+    pub(super) fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Whether every change since the stamp was taken from the open file shows in it: clocks of file systems are
+    /// coarse. `before` is their clock at a moment before the content was read. A stamp without nanoseconds may be
+    /// of a clock that has only (even) seconds; one in the future is of none that can be trusted.
+    pub(super) fn is_settled(&self, file: &File, before: Duration) -> bool {
+        let newest = since_epoch(self.modified.max(self.changed));
         let coarse = self.modified.1 == 0 && self.changed.1 == 0;
-        age(newest).is_some_and(|age| age > Duration::from_millis(if coarse { 2_100 } else { 20 }))
+        let tick = Duration::from_millis(if coarse { 2_100 } else { 20 });
+        before.checked_sub(newest).is_some_and(|age| age > tick) || self.changed.1 != 0 && sys::has_precise_times(file)
     }
 
     /// What the path leads to now; `None` if to nothing.
@@ -96,8 +113,11 @@ fn is_young(metadata: &Metadata) -> bool {
 
 /// How long ago the time was, given in seconds and nanoseconds; `None`: it is yet to come.
 fn age(time: (i64, i64)) -> Option<Duration> {
-    let since_epoch = Duration::new(u64::try_from(time.0).unwrap_or(0), u32::try_from(time.1).unwrap_or(0));
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since_epoch).ok()
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + since_epoch(time)).ok()
+}
+
+fn since_epoch(time: (i64, i64)) -> Duration {
+    Duration::new(u64::try_from(time.0).unwrap_or(0), u32::try_from(time.1).unwrap_or(0))
 }
 
 /// What is known of the file's directory, if there is one.
@@ -132,7 +152,8 @@ pub(super) fn is_present(path: &Path) -> Result<bool> {
     }
 }
 
-fn open(path: &Path) -> Result<Option<(File, Metadata)>> {
+/// Opens what may be read: a regular file.
+pub(super) fn open(path: &Path) -> Result<Option<(File, Metadata)>> {
     // Without O_NONBLOCK a FIFO in the file's place would hang the caller.
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path) {
         Ok(file) => file,
@@ -169,7 +190,7 @@ fn load(path: &Path, max_bytes: usize) -> Result<Option<Content>> {
     Ok(Some(Content { file, metadata, stamp, bytes }))
 }
 
-fn read_all(path: &Path, mut file: &File, size: u64, max_bytes: usize) -> Result<Vec<u8>> {
+pub(super) fn read_all(path: &Path, mut file: &File, size: u64, max_bytes: usize) -> Result<Vec<u8>> {
     let too_large =
         Error::Io { path: path.to_owned(), action: "read a file larger than max_bytes", errno: libc::EFBIG };
     if size > max_bytes as u64 {

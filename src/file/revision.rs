@@ -2,7 +2,7 @@ use super::FileFlagStore;
 use super::events::Events;
 use super::read::{self, Stamp};
 use crate::change::Stop;
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,21 +23,36 @@ pub(super) struct Known {
 const MISSING: u64 = 1;
 
 /// A number that differs whenever the file may have changed: of its bytes, and of the stamps that tell one writing of
-/// the same bytes from another. While the stamps are old enough to be trusted, one stat is all it costs.
+/// the same bytes from another. While the stamps are old enough to be trusted, one stat is all it costs, and not even
+/// that where events tell of changes.
 pub(super) fn revision(store: &FileFlagStore) -> Result<u64> {
+    match (store.known.load().as_deref(), store.reader.stamp_by_events()) {
+        (Some(known), Some(stamp)) if known.stamp == stamp => Ok(known.revision),
+        _ => looked_up(store),
+    }
+}
+
+/// The same with a look at the file. Reads after it see what it saw, or newer.
+fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let path = &store.path;
-    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), Stamp::at(path)?)
+    let before = sys::coarse_clock();
+    let stamp = Stamp::at(path);
+    store.reader.doubt(stamp.as_ref().ok().and_then(Option::as_ref));
+    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), stamp?)
         && known.stamp == stamp
     {
         return Ok(known.revision);
     }
-    let Some(content) = read::present(path, store.options.max_bytes)? else {
+    let content = read::present(path, store.options.max_bytes)?;
+    store.reader.doubt(content.as_ref().map(|content| &content.stamp));
+    let Some(content) = content else {
         return Ok(MISSING);
     };
     let mut hasher = DefaultHasher::new();
     (content.stamp, content.bytes()).hash(&mut hasher);
     let revision = hasher.finish().max(MISSING + 1);
-    let known = content.stamp.is_settled().then(|| Known { stamp: content.stamp, revision }.into());
+    let settled = content.stamp.is_settled(&content.file, before);
+    let known = settled.then(|| Known { stamp: content.stamp, revision }.into());
     store.known.store(known);
     Ok(revision)
 }
@@ -54,7 +69,7 @@ pub(super) fn wait(
         let events = events(&store.path);
         let look = if events.is_some() { LOOK } else { LOOK_WITHOUT_EVENTS };
         loop {
-            let revision = revision(store)?;
+            let revision = looked_up(store)?;
             if revision != seen {
                 return Ok(Some(revision));
             }

@@ -14,6 +14,8 @@ static void header_and_library_fit(void) {
 static void features_are_known_by_name(void) {
     CHECK(flagstore_has_feature("memory"));
     CHECK(flagstore_has_feature("file"));
+    CHECK(flagstore_has_feature("checked"));
+    CHECK(flagstore_has_feature("watched"));
     CHECK(!flagstore_has_feature(""));
     CHECK(!flagstore_has_feature("MEMORY"));
     CHECK(!flagstore_has_feature("memory,file"));

@@ -87,9 +87,6 @@ static const struct {
     {"mode with a file type", {.size = SIZE, .mode = S_IFREG | 0644}, FLAGSTORE_INVALID_ARGUMENT},
     {"mode 2^31", {.size = SIZE, .mode = 0x80000000u}, FLAGSTORE_INVALID_ARGUMENT},
     {"reserved 1", {.size = SIZE, .reserved = 1}, FLAGSTORE_INVALID_ARGUMENT},
-    /* to come: each moves to a test of what it does */
-    {"READ_CHECKED", {.size = SIZE, .read_mode = FLAGSTORE_READ_CHECKED}, FLAGSTORE_NOT_IMPLEMENTED},
-    {"READ_WATCHED", {.size = SIZE, .read_mode = FLAGSTORE_READ_WATCHED}, FLAGSTORE_NOT_IMPLEMENTED},
 };
 
 static void a_value_out_of_range_is_refused(void) {

@@ -132,7 +132,7 @@ class Library(unittest.TestCase):
     def test_version_and_features(self):
         self.assertEqual(flagstore.version(), "0.1.0")
         for feature, present in {"memory": True, "file": True, "backend": True, "snapshot": True, "batch": True,
-                                 "watch": True, "": False, "no-such-thing": False}.items():
+                                 "watch": True, "checked": True, "watched": True, "": False, "no-such-thing": False}.items():
             self.assertIs(flagstore.has_feature(feature), present, feature)
         self.assertFalse(lib.flagstore_has_feature(None))
         self.assertFalse(lib.flagstore_has_feature(b"\xff"))

@@ -191,8 +191,3 @@ class Options(FolderCase):
         with self.fails(IO) as caught:
             store.get("key")
         self.assertEqual(caught.exception.os_code, errno.EFBIG)
-
-    def test_modes_that_are_not_built_say_so(self):
-        for mode in [flagstore.READ_CHECKED, flagstore.READ_WATCHED]:
-            with self.fails(flagstore.NOT_IMPLEMENTED):
-                self.open(read_mode=mode)

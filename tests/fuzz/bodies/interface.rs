@@ -9,7 +9,6 @@ pub const INVALID_ARGUMENT: i32 = 1;
 pub const INVALID_JSON: i32 = 2;
 pub const IO: i32 = 4;
 pub const READ_ONLY: i32 = 6;
-pub const NOT_IMPLEMENTED: i32 = 7;
 pub const TYPE_MISMATCH: i32 = 8;
 
 pub const ATOMIC: u64 = 1;

@@ -159,12 +159,7 @@ fn verdict(given: &[u64], size: u64, tail: u64) -> Expected<u64> {
     let valid = (8..=4096).contains(&size)
         && !(size > SIZE && tail != 0)
         && (durability <= 2 && flags <= 3 && timeout >= -1 && mode <= 0o777 && reserved == 0);
-    match read_mode {
-        _ if !valid => Err(INVALID_ARGUMENT),
-        0 => Ok(flags),
-        1 | 2 => Err(NOT_IMPLEMENTED),
-        _ => Err(INVALID_ARGUMENT),
-    }
+    if valid && read_mode <= 2 { Ok(flags) } else { Err(INVALID_ARGUMENT) }
 }
 
 unsafe extern "C" fn logged(_: *mut c_void, level: i32, message: *const c_char) {

@@ -1,0 +1,60 @@
+use super::cache::{Cache, Kept};
+use super::options::ReadMode;
+use super::read::Stamp;
+use super::watched::Watched;
+use crate::{Error, Result};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The way of a read to the flags, by [`ReadMode`].
+pub(super) enum Reader {
+    Fresh,
+    Checked(Cache),
+    Watched(Watched),
+}
+
+impl Reader {
+    pub(super) fn start(mode: ReadMode, path: &Path, max_bytes: usize) -> Result<Self> {
+        let cache = || match CString::new(path.as_os_str().as_bytes()) {
+            Ok(c_path) => Ok(Cache::new(path, c_path, max_bytes)),
+            Err(_) => Err(Error::Io { path: path.into(), action: "use the path", errno: libc::EINVAL }),
+        };
+        Ok(match mode {
+            ReadMode::Fresh => Self::Fresh,
+            ReadMode::Checked => Self::Checked(cache()?),
+            ReadMode::Watched => Self::Watched(Watched::start(cache()?)?),
+        })
+    }
+
+    /// The flags as the file holds them now. `None`: read it.
+    pub(super) fn picture(&self) -> Option<Kept> {
+        match self {
+            Self::Fresh => None,
+            Self::Checked(cache) => cache.picture(),
+            Self::Watched(watched) => watched.picture(),
+        }
+    }
+
+    /// What is known of the file from events alone, without a look at it.
+    pub(super) fn stamp_by_events(&self) -> Option<Stamp> {
+        match self {
+            Self::Watched(watched) => watched.stamp(),
+            Self::Fresh | Self::Checked(_) => None,
+        }
+    }
+
+    /// Somebody has looked at the file and found it with this stamp: no later read may see an older one.
+    pub(super) fn doubt(&self, seen: Option<&Stamp>) {
+        if let Self::Watched(watched) = self {
+            watched.doubt(seen);
+        }
+    }
+
+    /// The file may have been changed by this store: the next read must see it.
+    pub(super) fn look_again(&self) {
+        if let Self::Watched(watched) = self {
+            watched.look_again();
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A picture that is served without a look at the file, for as long as no event tells of a change.
+
+use super::cache::{Cache, Kept};
+use super::events::Events;
+use super::read::Stamp;
+use crate::change::Stop;
+use crate::{Error, Result, sys};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// However the events fall, the thread looks at the file this often.
+const LOOK: Duration = Duration::from_secs(1);
+/// So long readers look for themselves after a change, at least; a file that keeps changing is not worth more. It
+/// doubles while there is nothing to be served, up to `LOOK`.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The cache and the thread that watches over it.
+///
+/// A forked child has no such thread: the mark does not hold there, so every read looks at the file.
+pub(super) struct Watched {
+    shared: Arc<Shared>,
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+    process: u64,
+}
+
+struct Shared {
+    cache: Cache,
+    mark: Mark,
+}
+
+impl Watched {
+    pub(super) fn start(cache: Cache) -> Result<Self> {
+        let path = cache.path().to_owned();
+        let failed = |error: io::Error| Error::io(&path, "watch over the file", &error);
+        let stop = Arc::new(Stop::new().map_err(failed)?);
+        let shared = Arc::new(Shared { cache, mark: Mark::new() });
+        let watcher = Watcher { shared: Arc::clone(&shared), stop: Arc::clone(&stop), told: false };
+        let builder = std::thread::Builder::new().name("flagstore-cache".into());
+        let thread = sys::without_signals(|| builder.spawn(move || watcher.run())).map_err(failed)?;
+        Ok(Self { shared, stop, thread: Some(thread), process: sys::process() })
+    }
+
+    pub(super) fn picture(&self) -> Option<Kept> {
+        let Shared { cache, mark } = &*self.shared;
+        if mark.holds() { Some(cache.kept()) } else { cache.picture() }
+    }
+
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let Shared { cache, mark } = &*self.shared;
+        mark.holds().then(|| cache.kept().stamp)
+    }
+
+    pub(super) fn doubt(&self, seen: Option<&Stamp>) {
+        let Shared { cache, mark } = &*self.shared;
+        if seen != Some(&cache.kept().stamp) {
+            mark.clear();
+        }
+    }
+
+    pub(super) fn look_again(&self) {
+        let Shared { cache, mark } = &*self.shared;
+        // A change that changed nothing is no reason to look.
+        if cache.current().is_none() {
+            mark.clear();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        if self.process != sys::process() {
+            // The thread lives in the parent; a join would wait for ever.
+            return std::mem::forget(thread);
+        }
+        self.stop.set();
+        if !sys::is_this(&thread) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether the picture is what the file holds: the number of the process in which that is so, which a child of a fork
+/// never has.
+struct Mark(AtomicU64);
+
+/// A number with this bit is a doubt, each another one.
+const DOUBT: u64 = 1 << 63;
+static DOUBTS: AtomicU64 = AtomicU64::new(0);
+
+impl Mark {
+    fn new() -> Self {
+        Self(AtomicU64::new(DOUBT))
+    }
+
+    fn holds(&self) -> bool {
+        self.0.load(Acquire) == sys::process()
+    }
+
+    fn clear(&self) {
+        self.0.store(DOUBT | DOUBTS.fetch_add(1, Relaxed), SeqCst);
+    }
+
+    fn doubt(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+
+    /// Sets it unless there is another doubt by now.
+    fn set(&self, doubt: u64) -> bool {
+        self.0.compare_exchange(doubt, sys::process(), SeqCst, SeqCst).is_ok()
+    }
+}
+
+struct Watcher {
+    shared: Arc<Shared>,
+    stop: Arc<Stop>,
+    /// Whether the log knows that there are no events.
+    told: bool,
+}
+
+impl Watcher {
+    fn run(mut self) {
+        let mut events = None;
+        let mut pause = PAUSE;
+        while !self.stop.is_set() {
+            self.follow(&mut events);
+            if events.as_mut().is_some_and(|events| self.mark(events)) {
+                pause = PAUSE;
+                self.rest(&mut events);
+                self.shared.mark.clear();
+            }
+            self.stop.event().wait(pause);
+            pause = (2 * pause).min(LOOK);
+        }
+    }
+
+    /// Has the events of wherever the path leads by now. `None`: there are none to be had.
+    fn follow(&mut self, events: &mut Option<Events>) {
+        let path = self.shared.cache.path();
+        let followed = match events {
+            Some(events) => events.follow(path),
+            None => Events::of(path).map(|new| *events = Some(new)),
+        };
+        match followed {
+            Ok(()) => self.told = false,
+            Err(error) => {
+                *events = None;
+                if !std::mem::replace(&mut self.told, true) {
+                    let error = Error::io(path, "have file-system events", &error);
+                    tracing::warn!("{error}: every read looks at the file instead");
+                }
+            }
+        }
+    }
+
+    /// Sets the mark if the picture is what the file holds, and nothing has happened since the look that says so.
+    fn mark(&self, events: &mut Events) -> bool {
+        let Shared { cache, mark } = &*self.shared;
+        // Not the one it gives: another thread may have put an older one in the place.
+        drop(cache.picture());
+        if cache.current().is_none() {
+            return false;
+        }
+        let doubt = mark.doubt();
+        !events.have_come() && mark.set(doubt)
+    }
+
+    /// Sleeps while the mark is right.
+    fn rest(&self, events: &mut Option<Events>) {
+        let Shared { cache, mark } = &*self.shared;
+        let mut look = Instant::now() + LOOK;
+        while !self.stop.is_set() {
+            let left = look.saturating_duration_since(Instant::now());
+            Events::sleep(events.as_ref(), Some(&self.stop), left);
+            if events.as_mut().is_none_or(Events::have_come) {
+                return;
+            }
+            if left.is_zero() {
+                if !mark.holds() || cache.current().is_none() {
+                    return;
+                }
+                look = Instant::now() + LOOK;
+            }
+        }
+    }
+}
