@@ -1,11 +1,13 @@
 //! The few calls to the system that std lacks, each as a safe function.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::thread::JoinHandleExt;
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -67,9 +69,9 @@ const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 /// Gives `to` the owner, permission bits and extended attributes (access lists among them) of `from`, as far as this
 /// process may. Where something cannot be kept, nobody gains by it: another group gets what everybody has, and the
 /// group's bits, which are the mask of a list, come only with the list or where there was none.
-pub(crate) fn copy_attributes(from: &File, to: &File, metadata: &std::fs::Metadata) -> io::Result<()> {
+pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let made = to.metadata()?;
+    let (metadata, made) = (from.metadata()?, to.metadata()?);
     if (made.uid(), made.gid()) != (metadata.uid(), metadata.gid())
         && std::os::unix::fs::fchown(to, Some(metadata.uid()), Some(metadata.gid())).is_err()
     {
@@ -315,6 +317,18 @@ pub(crate) fn stat(path: &CStr) -> io::Result<libc::stat64> {
     let mut status = MaybeUninit::uninit();
     // SAFETY: the path ends with a NUL; the struct is read only if the call has filled it.
     unsafe { check(libc::stat64(path.as_ptr(), status.as_mut_ptr())).map(|_| status.assume_init()) }
+}
+
+/// What the path leads to.
+pub(crate) fn stat_at(path: &Path) -> io::Result<libc::stat64> {
+    stat(&CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// What is open.
+pub(crate) fn fstat(file: &File) -> io::Result<libc::stat64> {
+    let mut status = MaybeUninit::uninit();
+    // SAFETY: the descriptor is open; the struct is read only if the call has filled it.
+    unsafe { check(libc::fstat64(file.as_raw_fd(), status.as_mut_ptr())).map(|_| status.assume_init()) }
 }
 
 /// The clock, since 1970, that file systems take the times of changes from; it lags behind by a few milliseconds.

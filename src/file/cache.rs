@@ -1,6 +1,7 @@
 //! What is kept of the file between reads, and whether it is still what the file holds.
 
-use super::read::{self, Stamp};
+use super::read::{self, Content};
+use super::stamp::Stamp;
 use crate::{Snapshot, document, json, sys};
 use arc_swap::{ArcSwap, Guard};
 use std::ffi::CString;
@@ -65,7 +66,7 @@ impl Cache {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        sys::stat(&self.c_path).ok().map(|status| Stamp::of_stat(&status))
+        sys::stat(&self.c_path).ok().map(|status| Stamp::of(&status))
     }
 
     #[cold]
@@ -82,8 +83,8 @@ impl Cache {
     /// `None` is no error: whoever reads without a cache will meet it and settle or tell it.
     fn read(&self) -> Option<Picture> {
         let before = sys::coarse_clock();
-        let (file, metadata) = read::open(&self.path).ok()??;
-        let stamp = Stamp::of(&metadata);
+        let mut bytes = Vec::new();
+        let Content { file, stamp } = read::load(&self.path, self.max_bytes, &mut bytes).ok()??;
         if sys::is_remote(&file) {
             self.remote.store(stamp.device(), Relaxed);
             return None;
@@ -91,7 +92,6 @@ impl Cache {
         if !stamp.is_settled(&file, before) {
             return None;
         }
-        let bytes = read::read_all(&self.path, &file, metadata.len(), self.max_bytes).ok()?;
         let flags = document::snapshot(json::utf8(&bytes).ok()?, self.max_bytes).ok()?.indexed().ok()?;
         Some(Picture { stamp, flags, _file: Some(sys::above_stdio(file).ok()?) })
     }

@@ -66,7 +66,9 @@ impl Group<'_> {
     /// One round: reads, changes and replaces the file, and serves everybody unless it was overtaken.
     fn attempt(&mut self, place: &Place, ours: &Request) -> Result<Replaced> {
         let (path, options) = (&ours.path, &ours.options);
-        let (old, edited) = match read::settled(path, options.max_bytes, |text| self.edit(text, options))? {
+        let mut buffer = Vec::new();
+        let (old, edited) = match read::settled(path, options.max_bytes, &mut buffer, |text| self.edit(text, options))?
+        {
             Some((content, edited)) => (Some(content), edited),
             None => {
                 let edited = self.edit("{}", options).map_err(|fault| read::refused(path, b"{}", fault))?;

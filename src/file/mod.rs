@@ -1,6 +1,7 @@
 //! Flags in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
 //! back.
 
+mod buffers;
 mod cache;
 mod commit;
 mod events;
@@ -12,11 +13,14 @@ mod reader;
 mod replace;
 mod request;
 mod revision;
+mod stamp;
 mod turn;
 mod watched;
 
 pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use turn::survive_forks;
+
+use buffers::Buffers;
 
 use crate::change::Stop;
 use crate::document;
@@ -35,6 +39,7 @@ pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
     reader: Reader,
+    buffers: Buffers,
     /// The last revision, for as long as the file's stamp is the same.
     known: ArcSwapOption<revision::Known>,
 }
@@ -65,7 +70,7 @@ impl FileFlagStore {
             commit::create(&path, &options)?;
         }
         let reader = Reader::start(options.read_mode, &path, options.max_bytes)?;
-        Ok(Self { path, options, reader, known: ArcSwapOption::empty() })
+        Ok(Self { path, options, reader, buffers: Buffers::new(), known: ArcSwapOption::empty() })
     }
 
     /// The absolute path of the file, as opened.
@@ -74,8 +79,10 @@ impl FileFlagStore {
     }
 
     fn read<T>(&self, parse: impl FnMut(&str) -> Result<T, Fault>) -> Result<Option<T>> {
-        let read = read::settled(&self.path, self.options.max_bytes, parse).inspect_err(Error::log)?;
-        Ok(read.map(|(_, value)| value))
+        let mut buffer = self.buffers.take();
+        let read = read::settled(&self.path, self.options.max_bytes, &mut buffer, parse).inspect_err(Error::log);
+        self.buffers.give(buffer);
+        Ok(read?.map(|(_, value)| value))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {

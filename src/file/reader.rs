@@ -1,6 +1,6 @@
 use super::cache::{Cache, Kept};
 use super::options::ReadMode;
-use super::read::Stamp;
+use super::stamp::Stamp;
 use super::watched::Watched;
 use crate::{Error, Result};
 use std::ffi::CString;

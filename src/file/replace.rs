@@ -1,6 +1,7 @@
 use super::options::{Durability, FileOptions};
 use super::place::Place;
-use super::read::{self, Content, Stamp};
+use super::read::{self, Content};
+use super::stamp::Stamp;
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -98,7 +99,7 @@ fn create(place: &Place, old: Option<&Content>, options: &FileOptions) -> Result
     };
     let file = temporary.as_file();
     match (old, options.mode) {
-        (Some(old), _) => sys::copy_attributes(&old.file, file, &old.metadata),
+        (Some(old), _) => sys::copy_attributes(&old.file, file),
         (None, Some(mode)) => file.set_permissions(Permissions::from_mode(mode)),
         (None, None) => Ok(()),
     }
@@ -119,7 +120,7 @@ fn create_once(place: &Place, mode: u32) -> io::Result<NamedTempFile> {
 /// The permission bits the file has, or those it would be created with. What is no regular file gets no lock file.
 pub(super) fn mode_of(place: &Place, options: &FileOptions) -> Result<u32> {
     match place.path.metadata() {
-        Ok(metadata) => read::check_regular(&place.path, &metadata).map(|()| metadata.mode()),
+        Ok(metadata) => read::check_regular(&place.path, metadata.mode()).map(|()| metadata.mode()),
         Err(_) => Ok(options.mode.unwrap_or(0o666)),
     }
 }

@@ -1,6 +1,7 @@
 use super::FileFlagStore;
 use super::events::Events;
-use super::read::{self, Stamp};
+use super::read;
+use super::stamp::Stamp;
 use crate::change::Stop;
 use crate::{Error, Result, sys};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -43,13 +44,14 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     {
         return Ok(known.revision);
     }
-    let content = read::present(path, store.options.max_bytes)?;
+    let mut bytes = Vec::new();
+    let content = read::present(path, store.options.max_bytes, &mut bytes)?;
     store.reader.doubt(content.as_ref().map(|content| &content.stamp));
     let Some(content) = content else {
         return Ok(MISSING);
     };
     let mut hasher = DefaultHasher::new();
-    (content.stamp, content.bytes()).hash(&mut hasher);
+    (content.stamp, bytes).hash(&mut hasher);
     let revision = hasher.finish().max(MISSING + 1);
     let settled = content.stamp.is_settled(&content.file, before);
     let known = settled.then(|| Known { stamp: content.stamp, revision }.into());

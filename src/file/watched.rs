@@ -2,7 +2,7 @@
 
 use super::cache::{Cache, Kept};
 use super::events::Events;
-use super::read::Stamp;
+use super::stamp::Stamp;
 use crate::change::Stop;
 use crate::{Error, Result, sys};
 use std::io;
