@@ -1,6 +1,7 @@
-use crate::json::{self, Fault, Order, Quoted, Scanner, Style, Writer};
+use crate::json::{self, Fault, Order, Quoted, Scanner, Style, Writer, compare_to};
 use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 mod layout;
 use layout::Layout;
@@ -35,7 +36,7 @@ pub(crate) fn find<'a>(text: &'a str, key: &str) -> Result<Option<ValueRef<'a>>,
             // Keys of one length are common, and so are their beginnings.
             false if name.mark.len() == key.len() => tail(name.mark.of(text)) == end && name.mark.of(text) == key,
             false => false,
-            true => json::unescape(name.mark.of(text)) == key,
+            true => compare_to(name.mark.of(text), key).is_eq(),
         };
         if is_key {
             found = Some(ValueRef::new(value.of(text)));
@@ -61,7 +62,7 @@ pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, Fault> {
     let mut snapshot = Snapshot::builder(text.len().min(limit), limit)?;
     members(text, |_, key, source| {
         order.take(key);
-        snapshot.push(&json::unescape(key.mark.of(text)), source)
+        snapshot.push(&json::unescape(key.mark.of(text))?, source)
     })?;
     match order.holds {
         true => Ok(snapshot.finish()),
@@ -127,21 +128,18 @@ impl<'a> Document<'a> {
         Ok((layout.is_canonical() && order.holds).then_some(flags))
     }
 
-    /// The key of the flag that begins there, and what is to be read of its value.
-    fn flag(&self, begin: u32) -> Result<(Cow<'_, str>, Scanner<'_>), Fault> {
-        let mut source = Scanner::at(&self.text, begin as usize);
-        let name = source.name()?.mark;
-        Ok((json::unescape(name.of(&self.text)), source))
-    }
-
     /// Where the flag is or would be among the others.
     fn place(&self, key: &str) -> Result<usize, usize> {
-        // All have been read before, so each has a key.
-        self.flags.binary_search_by(|begin| self.flag(*begin).map_or("".into(), |(name, _)| name).as_ref().cmp(key))
+        self.flags.binary_search_by(|begin| {
+            let name = Scanner::at(&self.text, *begin as usize).string();
+            // All have been read before, so each has a key.
+            name.map_or(Ordering::Less, |name| compare_to(name.mark.of(&self.text), key))
+        })
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'_>> {
-        let (_, mut source) = self.flag(self.flags[self.place(key).ok()?]).ok()?;
+        let mut source = Scanner::at(&self.text, self.flags[self.place(key).ok()?] as usize);
+        source.name().ok()?;
         Some(ValueRef::new(source.value().ok()?.of(&self.text)))
     }
 

@@ -76,13 +76,13 @@ impl Snapshot {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ValueRef<'_>)> {
         (0..self.len()).map(|index| {
             let (key, value) = self.entry(index).unwrap_or_default();
-            (without_nul(key), ValueRef::new(without_nul(value)))
+            (without_nul(key), ValueRef::compact(without_nul(value)))
         })
     }
 
     /// The flag's value, if there is one of that key.
     pub fn get(&self, key: &str) -> Option<ValueRef<'_>> {
-        self.find(key).map(|value| ValueRef::new(without_nul(value)))
+        self.find(key).map(|value| ValueRef::compact(without_nul(value)))
     }
 
     /// The same flags, for many reads by key and to be kept: with an index, and in no more memory than they need.

@@ -6,27 +6,34 @@ use std::sync::Arc;
 
 /// Shared text that never changes, with a NUL behind it so that C can borrow it as it is.
 #[derive(Clone)]
-pub(crate) struct Text(Arc<str>);
+pub(crate) enum Text {
+    /// In one piece with its count of owners: it is at hand at once.
+    Short(Arc<str>),
+    /// As it was written: for a copy there may be no memory.
+    Long(Arc<String>),
+}
+
+/// A text that is longer than this is not copied.
+const SHORT: usize = 4096;
 
 impl Text {
     pub(crate) fn new(mut text: String) -> Self {
         text.push('\0');
-        Self(text.into())
-    }
-
-    /// A copy of text that has its NUL.
-    pub(crate) fn of_nul_terminated(with_nul: &str) -> Self {
-        debug_assert!(with_nul.ends_with('\0'));
-        Self(with_nul.into())
+        if text.len() <= SHORT { Self::Short(text.into()) } else { Self::Long(Arc::new(text)) }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0[..self.0.len() - 1]
+        let text = self.with_nul();
+        &text[..text.len() - 1]
     }
 
     /// The text and the NUL behind it.
+    #[inline(always)]
     pub(crate) fn with_nul(&self) -> &str {
-        &self.0
+        match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text,
+        }
     }
 }
 
@@ -51,7 +58,7 @@ impl Hash for Text {
 
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
+        self.with_nul() == other.with_nul()
     }
 }
 

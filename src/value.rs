@@ -1,4 +1,4 @@
-use crate::json::{self, Fault, Scanner, Style, Writer, number};
+use crate::json::{self, Fault, Style, Writer, number};
 use crate::text::Text;
 use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +35,17 @@ impl fmt::Display for Kind {
     }
 }
 
+fn compacted(json: &str) -> Result<String> {
+    json::compact(json, json::MAX_BYTES).map_err(|fault| match fault {
+        Fault::Syntax { at, problem } => {
+            let (line, column) = json::line_and_column(json.as_bytes(), at);
+            Error::InvalidJson { key: None, line, column, problem }
+        }
+        Fault::TooLarge => Error::InvalidArgument("a value of more than 4 GiB".into()),
+        Fault::OutOfMemory => Error::OutOfMemory,
+    })
+}
+
 /// One JSON value, kept as its canonical compact text: object keys sorted at every level, numbers with the exact
 /// digits they came with. Two values are equal if their texts are, so `1` and `1.0` differ.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,31 +57,11 @@ impl Value {
     /// [`Error::InvalidJson`] with line and column otherwise: also for a value that nests 128 levels or deeper and
     /// for the escape of a lone surrogate.
     pub fn parse(json: &str) -> Result<Self> {
-        Self::canonical(json, json::MAX_BYTES).map_err(|fault| match fault {
-            Fault::Syntax { at, problem } => {
-                let (line, column) = json::line_and_column(json.as_bytes(), at);
-                Error::InvalidJson { key: None, line, column, problem }
-            }
-            Fault::TooLarge => Error::InvalidArgument("a value of more than 4 GiB".into()),
-            Fault::OutOfMemory => Error::OutOfMemory,
-        })
+        compacted(json).map(|compact| Self(Text::new(compact)))
     }
 
     pub(crate) fn canonical(json: &str, limit: usize) -> Result<Self, Fault> {
-        let mut source = Scanner::new(json)?;
-        let mut writer = Writer::new(Style::Compact, limit);
-        // One more for the NUL.
-        writer.reserve(json.len().min(limit) + 1)?;
-        source.space();
-        writer.value(&mut source, 0)?;
-        source.end()?;
-        writer.reserve(1)?;
-        Ok(Self(Text::new(writer.finish())))
-    }
-
-    /// The value of a compact text that has been validated, with a NUL behind it.
-    pub(crate) fn of_compact(with_nul: &str) -> Self {
-        Self(Text::of_nul_terminated(with_nul))
+        json::compact(json, limit).map(|compact| Self(Text::new(compact)))
     }
 
     /// Any value that serde can write as JSON.
@@ -96,7 +87,7 @@ impl Value {
 
     /// The value, borrowed, for typed reads.
     pub fn as_ref(&self) -> ValueRef<'_> {
-        ValueRef(self.as_json())
+        ValueRef::compact(self.as_json())
     }
 
     /// A finite double, spelled as Python's `repr` does; `None` for NaN and the infinities, which JSON lacks.
@@ -142,17 +133,35 @@ impl fmt::Debug for Value {
 
 /// A value that a store lends for the length of a call, in whatever layout it is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct ValueRef<'a>(&'a str);
+pub struct ValueRef<'a> {
+    json: &'a str,
+    is_compact: bool,
+}
 
 impl<'a> ValueRef<'a> {
     /// `json` has been validated and has no white space around it.
     pub(crate) fn new(json: &'a str) -> Self {
-        Self(json)
+        Self { json, is_compact: false }
+    }
+
+    /// The same of canonical compact text.
+    pub(crate) fn compact(json: &'a str) -> Self {
+        Self { json, is_compact: true }
+    }
+
+    /// Its canonical compact text.
+    pub(crate) fn compact_json(self) -> Result<Cow<'a, str>> {
+        let stands = match self.kind() {
+            Kind::Null | Kind::Bool | Kind::Number => true,
+            Kind::String => !self.json.contains('\\'),
+            Kind::Array | Kind::Object => false,
+        };
+        if stands || self.is_compact { Ok(self.json.into()) } else { compacted(self.json).map(Cow::from) }
     }
 
     /// Which of JSON's types it has.
     pub fn kind(self) -> Kind {
-        match self.0.as_bytes().first() {
+        match self.json.as_bytes().first() {
             Some(b'n') => Kind::Null,
             Some(b't' | b'f') => Kind::Bool,
             Some(b'"') => Kind::String,
@@ -164,7 +173,7 @@ impl<'a> ValueRef<'a> {
 
     /// The boolean, if it is one.
     pub fn as_bool(self) -> Option<bool> {
-        match self.0 {
+        match self.json {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
@@ -173,26 +182,32 @@ impl<'a> ValueRef<'a> {
 
     /// The number, if it is integral and in range: also `3.0` and `3e2`.
     pub fn as_i64(self) -> Option<i64> {
-        (self.kind() == Kind::Number).then(|| number::to_i64(self.0)).flatten()
+        (self.kind() == Kind::Number).then(|| number::to_i64(self.json)).flatten()
     }
 
     /// The nearest double, if it is a number that a double can hold.
     pub fn as_f64(self) -> Option<f64> {
-        (self.kind() == Kind::Number).then(|| number::to_f64(self.0)).flatten()
+        (self.kind() == Kind::Number).then(|| number::to_f64(self.json)).flatten()
     }
 
     /// The string without its quotes and escapes, if it is one.
     pub fn as_str(self) -> Option<Cow<'a, str>> {
-        (self.kind() == Kind::String).then(|| json::unescape(&self.0[1..self.0.len() - 1]))
+        self.to_text().ok().flatten()
+    }
+
+    /// The same; [`Error::OutOfMemory`] where there is no room for it.
+    pub(crate) fn to_text(self) -> Result<Option<Cow<'a, str>>> {
+        let text = (self.kind() == Kind::String).then(|| json::unescape(&self.json[1..self.json.len() - 1]));
+        text.transpose().map_err(|_| Error::OutOfMemory)
     }
 
     /// A value of one's own.
     pub fn to_value(self) -> Result<Value> {
-        Value::parse(self.0)
+        self.compact_json().map(|compact| Value(Text::new(compact.into_owned())))
     }
 
     /// The text as the store keeps it.
     pub(crate) fn text(self) -> &'a str {
-        self.0
+        self.json
     }
 }

@@ -4,7 +4,8 @@ use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
 use super::{object, text};
-use crate::{Error, FlagStore, Result, Value};
+use crate::{Error, FlagStore, Result, Value, ValueRef};
+use std::borrow::Cow;
 use std::ffi::c_char;
 use std::ptr;
 
@@ -55,11 +56,20 @@ pub extern "C" fn flagstore_len(store: *const flagstore_t, error: *mut *mut flag
 
 /// The value as text for the caller, its length in `length`; NULL if there is no such flag.
 pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Result<*mut c_char> {
-    let Some(value) = store.get(key)? else {
-        return Ok(ptr::null_mut());
-    };
-    *length = value.as_json().len();
-    object::hand_out_text(value.as_json())
+    let (mut found, mut written) = (Ok(ptr::null_mut()), None);
+    store.visit(key, &mut |value| match value.map(ValueRef::compact_json) {
+        None => {}
+        Some(Ok(Cow::Borrowed(json))) => found = hand_out(json, length),
+        // To be copied when what it was read from is gone.
+        Some(Ok(Cow::Owned(json))) => written = Some(json),
+        Some(Err(error)) => found = Err(error),
+    })?;
+    written.map_or(found, |json| hand_out(&json, length))
+}
+
+fn hand_out(json: &str, length: &mut usize) -> Result<*mut c_char> {
+    *length = json.len();
+    object::hand_out_text(json)
 }
 
 pub(super) fn set(store: &dyn FlagStore, key: &str, json: &str) -> Result<bool> {

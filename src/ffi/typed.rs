@@ -168,8 +168,8 @@ pub(super) fn read_text(
     key: &str,
     copy: impl Fn(&str) -> Result<*mut c_char>,
 ) -> Result<*mut c_char> {
-    let copied = read(store, key, "a string", |value| value.as_str().map(|string| copy(&string)))?;
-    copied.unwrap_or(Ok(ptr::null_mut()))
+    let text = |value: ValueRef<'_>| value.to_text().map(|text| text.map(|text| copy(&text))).transpose();
+    read(store, key, "a string", text)?.unwrap_or(Ok(Ok(ptr::null_mut())))?
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.

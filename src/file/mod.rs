@@ -70,7 +70,8 @@ impl FileFlagStore {
             commit::create(&path, &options)?;
         }
         let reader = Reader::start(options.read_mode, &path, options.max_bytes)?;
-        Ok(Self { path, options, reader, buffers: Buffers::new(), known: ArcSwapOption::empty() })
+        let buffers = Buffers::new(options.max_bytes);
+        Ok(Self { path, options, reader, buffers, known: ArcSwapOption::empty() })
     }
 
     /// The absolute path of the file, as opened.
@@ -94,13 +95,9 @@ impl FileFlagStore {
 
 impl FlagStore for FileFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
-        if let Some(picture) = self.reader.picture() {
-            return Ok(picture.flags.find(key).map(Value::of_compact));
-        }
-        let limit = self.options.max_bytes;
-        let found = self
-            .read(|text| document::find(text, key)?.map(|value| Value::canonical(value.text(), limit)).transpose())?;
-        Ok(found.flatten())
+        let mut found = Ok(None);
+        self.visit(key, &mut |value| found = value.map(ValueRef::to_value).transpose())?;
+        found.inspect_err(Error::log)
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {

@@ -7,7 +7,7 @@ mod string;
 mod write;
 
 pub(crate) use scan::{Mark, Quoted, Scanner, utf8};
-pub(crate) use string::{Order, unescape};
+pub(crate) use string::{Order, compare_to, unescape};
 pub(crate) use write::{Style, Writer};
 
 /// Levels that a value may nest; the root object of a file is not counted.
@@ -25,6 +25,18 @@ pub(crate) enum Fault {
     TooLarge,
     /// No memory for the result.
     OutOfMemory,
+}
+
+/// The canonical compact text of the value that `json` spells, with room for a NUL behind it.
+pub(crate) fn compact(json: &str, limit: usize) -> Result<String, Fault> {
+    let mut source = Scanner::new(json)?;
+    let mut writer = Writer::new(Style::Compact, limit);
+    writer.reserve(json.len().min(limit) + 1)?;
+    source.space();
+    writer.value(&mut source, 0)?;
+    source.end()?;
+    writer.reserve(1)?;
+    Ok(writer.finish())
 }
 
 /// Line and column of a byte, both from 1, the column in characters.

@@ -1,6 +1,6 @@
 //! Strings as they stand between their quotes, already validated by the scanner.
 
-use super::Quoted;
+use super::{Fault, Quoted};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::str::Chars;
@@ -48,11 +48,20 @@ impl Characters<'_> {
 }
 
 /// The text itself; borrowed where nothing is escaped.
-pub(crate) fn unescape(escaped: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(escaped: &str) -> Result<Cow<'_, str>, Fault> {
     if !escaped.contains('\\') {
-        return Cow::Borrowed(escaped);
+        return Ok(Cow::Borrowed(escaped));
     }
-    Cow::Owned(characters(escaped).collect())
+    let mut text = String::new();
+    // No escape is shorter than what it means.
+    text.try_reserve_exact(escaped.len()).map_err(|_| Fault::OutOfMemory)?;
+    text.extend(characters(escaped));
+    Ok(Cow::Owned(text))
+}
+
+/// The order of an escaped string and a plain text, as [`compare`] has it.
+pub(crate) fn compare_to(escaped: &str, text: &str) -> Ordering {
+    if !escaped.contains('\\') { escaped.cmp(text) } else { characters(escaped).cmp(text.chars()) }
 }
 
 /// The order of two escaped strings by code point, which is the byte order of their UTF-8.

@@ -15,14 +15,11 @@ pub(crate) struct Writer {
     out: String,
     style: Style,
     limit: usize,
-    /// Where the members of all objects that are open begin in the output, counted from their object's `{`, so that
-    /// no object needs a list of its own.
-    members: Vec<u32>,
 }
 
 impl Writer {
     pub(crate) fn new(style: Style, limit: usize) -> Self {
-        Self { out: String::new(), style, limit: limit.min(MAX_BYTES), members: Vec::new() }
+        Self { out: String::new(), style, limit: limit.min(MAX_BYTES) }
     }
 
     pub(crate) fn finish(self) -> String {
@@ -144,13 +141,11 @@ impl Writer {
         if !source.enter(b'}') {
             return self.raw("{}");
         }
-        let (first, start) = (self.members.len(), self.out.len());
+        let start = self.out.len();
         let mut order = Order::new(source.text());
         self.raw("{")?;
         loop {
             self.line(depth + 1)?;
-            self.members.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
-            self.members.push((self.out.len() - start) as u32);
             let name = source.name()?;
             order.take(name);
             self.name(name, source.text())?;
@@ -161,40 +156,44 @@ impl Writer {
             self.raw(",")?;
         }
         if !order.holds {
-            self.sort(first, start, depth + 1)?;
+            self.sort(source.text().len(), start, depth + 1)?;
         }
-        self.members.truncate(first);
         self.line(depth)?;
         self.raw("}")
     }
 
-    /// Puts the members of the object that began at `start` in order, the last of equal names winning.
-    fn sort(&mut self, first: usize, start: usize, indent: u32) -> Result<(), Fault> {
-        let held = (self.members.len() - first) * size_of::<u32>();
-        if 2 * (self.out.len() - start) + held > 2 * self.limit {
+    /// Puts the members of the object that began at `start` in order, the last of equal names winning. `source` is the
+    /// length of the text that they were read from.
+    fn sort(&mut self, source: usize, start: usize, indent: u32) -> Result<(), Fault> {
+        let mut count = 0;
+        each_member(&self.out[start..], |_| count += 1)?;
+        // That text, what is written, a copy of it and the list below: no more than three times the limit.
+        let held = source + 2 * self.out.len() + count * size_of::<u32>();
+        if held > self.limit * 3 - self.limit / 4 {
             return Err(Fault::TooLarge);
         }
-        let mut written = String::new();
+        let (mut written, mut members) = (String::new(), Vec::new());
         written.try_reserve_exact(self.out.len() - start).map_err(|_| Fault::OutOfMemory)?;
+        members.try_reserve_exact(count).map_err(|_| Fault::OutOfMemory)?;
         written.push_str(&self.out[start..]);
+        each_member(&written, |begin| members.push(begin as u32))?;
         let name =
             |begin: u32| Scanner::at(&written, begin as usize).string().map_or("", |name| name.mark.of(&written));
-        self.members[first..].sort_unstable_by(|a, b| compare(name(*a), name(*b)).then(a.cmp(b)));
+        members.sort_unstable_by(|a, b| compare(name(*a), name(*b)).then(a.cmp(b)));
         self.out.truncate(start);
         self.raw("{")?;
-        for index in first..self.members.len() {
-            let begin = self.members[index];
-            if self.members.get(index + 1).is_some_and(|next| compare(name(begin), name(*next)).is_eq()) {
+        for (index, begin) in members.iter().enumerate() {
+            if members.get(index + 1).is_some_and(|next| compare(name(*begin), name(*next)).is_eq()) {
                 continue;
             }
             if self.out.len() > start + 1 {
                 self.raw(",")?;
             }
             self.line(indent)?;
-            let mut source = Scanner::at(&written, begin as usize);
-            source.name()?;
-            let end = source.value()?.end();
-            self.raw(&written[begin as usize..end])?;
+            let mut member = Scanner::at(&written, *begin as usize);
+            member.name()?;
+            let end = member.value()?.end();
+            self.raw(&written[*begin as usize..end])?;
         }
         Ok(())
     }
@@ -284,4 +283,19 @@ impl Writer {
 
 fn is_printable_ascii(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+}
+
+/// Where each member of an object begins that was written up to its last member.
+fn each_member(written: &str, mut member: impl FnMut(usize)) -> Result<(), Fault> {
+    let mut source = Scanner::at(written, 0);
+    source.enter(b'}');
+    loop {
+        member(source.position());
+        source.name()?;
+        let end = source.value()?.end();
+        if end == written.len() {
+            return Ok(());
+        }
+        source.more(b'}')?;
+    }
 }
