@@ -27,7 +27,7 @@ fn members<'a>(
 }
 
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
-pub(crate) fn find<'a>(text: &'a str, key: &str) -> Result<Option<ValueRef<'a>>, Fault> {
+pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, Fault> {
     let mut found = None;
     let end = tail(key);
     members(text, |_, name, source| {
@@ -39,7 +39,7 @@ pub(crate) fn find<'a>(text: &'a str, key: &str) -> Result<Option<ValueRef<'a>>,
             true => compare_to(name.mark.of(text), key).is_eq(),
         };
         if is_key {
-            found = Some(ValueRef::new(value.of(text)));
+            found = Some(ValueRef::new(value.of(text), limit));
         }
         Ok(())
     })?;
@@ -99,17 +99,19 @@ fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, Fault> {
 pub(crate) struct Document<'a> {
     text: Cow<'a, str>,
     flags: Vec<u32>,
+    /// How long its text and its values may be, in bytes.
+    limit: usize,
 }
 
 impl<'a> Document<'a> {
     /// A text that is canonical already is taken as it is, any other is written anew.
     pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, Fault> {
         if let Some(flags) = Self::index(text)? {
-            return Ok(Self { text: Cow::Borrowed(text), flags });
+            return Ok(Self { text: Cow::Borrowed(text), flags, limit });
         }
         let text = rewritten(text, Style::File, limit)?;
         let flags = Self::index(&text)?.unwrap_or_else(|| unreachable!("what was written is canonical"));
-        Ok(Self { text: Cow::Owned(text), flags })
+        Ok(Self { text: Cow::Owned(text), flags, limit })
     }
 
     /// Where each flag begins; `None`: the text is valid, but not canonical.
@@ -140,16 +142,16 @@ impl<'a> Document<'a> {
     pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'_>> {
         let mut source = Scanner::at(&self.text, self.flags[self.place(key).ok()?] as usize);
         source.name().ok()?;
-        Some(ValueRef::new(source.value().ok()?.of(&self.text)))
+        Some(ValueRef::new(source.value().ok()?.of(&self.text), self.limit))
     }
 
     /// The text with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
-    pub(crate) fn edited(&self, batch: &Batch, limit: usize) -> Result<Option<String>, Fault> {
-        if !self.changed_by(batch, limit)? {
+    pub(crate) fn edited(&self, batch: &Batch) -> Result<Option<String>, Fault> {
+        if !self.changed_by(batch)? {
             return Ok(None);
         }
-        let mut writer = Writer::new(Style::File, limit);
-        writer.reserve(self.text.len().min(limit))?;
+        let mut writer = Writer::new(Style::File, self.limit);
+        writer.reserve(self.text.len().min(self.limit))?;
         writer.raw("{")?;
         let mut kept = if batch.clears() { self.flags.len() } else { 0 };
         for (key, value) in batch.edits() {
@@ -180,13 +182,13 @@ impl<'a> Document<'a> {
         writer.members(&self.text[self.flags[start] as usize..until])
     }
 
-    fn changed_by(&self, batch: &Batch, limit: usize) -> Result<bool, Fault> {
+    fn changed_by(&self, batch: &Batch) -> Result<bool, Fault> {
         if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }
         for (key, value) in batch.edits() {
             let same = match (self.get(key), value) {
-                (Some(old), Some(new)) => Value::canonical(old.text(), limit)? == *new,
+                (Some(old), Some(new)) => Value::canonical(old.text(), self.limit)? == *new,
                 (None, None) => true,
                 _ => false,
             };

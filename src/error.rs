@@ -102,6 +102,12 @@ pub enum Error {
         /// The system's error number.
         errno: i32,
     },
+    /// The value would be larger than the store allows.
+    #[error("{}larger than max_bytes", about(.key))]
+    TooLarge {
+        /// The flag, if known.
+        key: Option<String>,
+    },
     /// There is no memory for the result.
     #[error("not enough memory for the result")]
     OutOfMemory,
@@ -130,6 +136,7 @@ impl Error {
         match self {
             Self::Io { errno, .. } | Self::NotDurable { errno, .. } => Some(*errno),
             Self::OutOfMemory => Some(libc::ENOMEM),
+            Self::TooLarge { .. } => Some(libc::EFBIG),
             Self::Backend { errno, .. } if *errno != 0 => Some(*errno),
             _ => None,
         }
@@ -137,6 +144,16 @@ impl Error {
 
     pub(crate) fn io(path: &Path, action: &'static str, error: &io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, errno: errno_of(error) }
+    }
+
+    /// The same, naming the flag that a value is of.
+    pub(crate) fn of_flag(self, flag: &str) -> Self {
+        let key = Some(flag.to_owned());
+        match self {
+            Self::InvalidJson { line, column, problem, .. } => Self::InvalidJson { key, line, column, problem },
+            Self::TooLarge { .. } => Self::TooLarge { key },
+            other => other,
+        }
     }
 
     /// Tells the log, at the level the error deserves: the caller's or a neighbour's doing is a warning.

@@ -39,6 +39,11 @@ pub trait FlagStore: Send + Sync {
         Ok(())
     }
 
+    /// The length, in bytes, of the largest value that may fit.
+    fn max_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Makes all changes of the batch in one step, or none: [`Error::Conflict`] if what it expects does not hold.
     fn commit(&self, batch: &Batch) -> Result<()> {
         let _ = batch;

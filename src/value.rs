@@ -35,13 +35,13 @@ impl fmt::Display for Kind {
     }
 }
 
-fn compacted(json: &str) -> Result<String> {
-    json::compact(json, json::MAX_BYTES).map_err(|fault| match fault {
+fn compacted(json: &str, limit: usize) -> Result<String> {
+    json::compact(json, limit).map_err(|fault| match fault {
         Fault::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(json.as_bytes(), at);
             Error::InvalidJson { key: None, line, column, problem }
         }
-        Fault::TooLarge => Error::InvalidArgument("a value of more than 4 GiB".into()),
+        Fault::TooLarge => Error::TooLarge { key: None },
         Fault::OutOfMemory => Error::OutOfMemory,
     })
 }
@@ -57,7 +57,12 @@ impl Value {
     /// [`Error::InvalidJson`] with line and column otherwise: also for a value that nests 128 levels or deeper and
     /// for the escape of a lone surrogate.
     pub fn parse(json: &str) -> Result<Self> {
-        compacted(json).map(|compact| Self(Text::new(compact)))
+        Self::parse_within(json, json::MAX_BYTES)
+    }
+
+    /// The same with a limit to the value's length, in bytes.
+    pub(crate) fn parse_within(json: &str, limit: usize) -> Result<Self> {
+        compacted(json, limit).map(|compact| Self(Text::new(compact)))
     }
 
     pub(crate) fn canonical(json: &str, limit: usize) -> Result<Self, Fault> {
@@ -135,18 +140,19 @@ impl fmt::Debug for Value {
 #[derive(Debug, Clone, Copy)]
 pub struct ValueRef<'a> {
     json: &'a str,
-    is_compact: bool,
+    /// How long its compact text may be; `None`: this is it.
+    limit: Option<usize>,
 }
 
 impl<'a> ValueRef<'a> {
     /// `json` has been validated and has no white space around it.
-    pub(crate) fn new(json: &'a str) -> Self {
-        Self { json, is_compact: false }
+    pub(crate) fn new(json: &'a str, limit: usize) -> Self {
+        Self { json, limit: Some(limit) }
     }
 
     /// The same of canonical compact text.
     pub(crate) fn compact(json: &'a str) -> Self {
-        Self { json, is_compact: true }
+        Self { json, limit: None }
     }
 
     /// Its canonical compact text.
@@ -156,7 +162,10 @@ impl<'a> ValueRef<'a> {
             Kind::String => !self.json.contains('\\'),
             Kind::Array | Kind::Object => false,
         };
-        if stands || self.is_compact { Ok(self.json.into()) } else { compacted(self.json).map(Cow::from) }
+        match self.limit.filter(|_| !stands) {
+            None => Ok(self.json.into()),
+            Some(limit) => compacted(self.json, limit).map(Cow::from),
+        }
     }
 
     /// Which of JSON's types it has.

@@ -33,7 +33,7 @@ pub extern "C" fn flagstore_batch_set(
 ) -> bool {
     guard(error, false, || {
         let (key, json) = (text::text(key, "key")?, text::text(json, "json")?);
-        let value = value_of(key, json)?;
+        let value = value_of(key, json, usize::MAX)?;
         with(batch, |batch| batch.set(key, value))
     })
 }
@@ -68,7 +68,7 @@ pub extern "C" fn flagstore_batch_expect(
 ) -> bool {
     guard(error, false, || {
         let key = text::text(key, "key")?;
-        let value = if json.is_null() { None } else { Some(value_of(key, text::text(json, "json")?)?) };
+        let value = if json.is_null() { None } else { Some(value_of(key, text::text(json, "json")?, usize::MAX)?) };
         with(batch, |batch| batch.expect(key, value))
     })
 }

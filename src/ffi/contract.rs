@@ -4,7 +4,7 @@ use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
 use super::{object, text};
-use crate::{Error, FlagStore, Result, Value, ValueRef};
+use crate::{FlagStore, Result, Value, ValueRef};
 use std::borrow::Cow;
 use std::ffi::c_char;
 use std::ptr;
@@ -62,7 +62,7 @@ pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Resul
         Some(Ok(Cow::Borrowed(json))) => found = hand_out(json, length),
         // To be copied when what it was read from is gone.
         Some(Ok(Cow::Owned(json))) => written = Some(json),
-        Some(Err(error)) => found = Err(error),
+        Some(Err(error)) => found = Err(error.of_flag(key)),
     })?;
     written.map_or(found, |json| hand_out(&json, length))
 }
@@ -73,15 +73,10 @@ fn hand_out(json: &str, length: &mut usize) -> Result<*mut c_char> {
 }
 
 pub(super) fn set(store: &dyn FlagStore, key: &str, json: &str) -> Result<bool> {
-    store.set(key, value_of(key, json)?).map(|()| true)
+    store.set(key, value_of(key, json, store.max_bytes())?).map(|()| true)
 }
 
-/// The value that the caller's text spells; the error names the flag it was meant for.
-pub(super) fn value_of(key: &str, json: &str) -> Result<Value> {
-    Value::parse(json).map_err(|error| match error {
-        Error::InvalidJson { line, column, problem, .. } => {
-            Error::InvalidJson { key: Some(key.to_owned()), line, column, problem }
-        }
-        other => other,
-    })
+/// The value that the caller's text spells, of `limit` bytes at most; the error names the flag it was meant for.
+pub(super) fn value_of(key: &str, json: &str, limit: usize) -> Result<Value> {
+    Value::parse_within(json, limit).map_err(|error| error.of_flag(key))
 }

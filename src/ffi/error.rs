@@ -131,7 +131,7 @@ fn code(error: &Error) -> i32 {
         Error::InvalidArgument(_) => FLAGSTORE_INVALID_ARGUMENT,
         Error::InvalidJson { .. } => FLAGSTORE_INVALID_JSON,
         Error::Corrupt { .. } => FLAGSTORE_CORRUPT,
-        Error::Io { .. } | Error::OutOfMemory => FLAGSTORE_IO,
+        Error::Io { .. } | Error::OutOfMemory | Error::TooLarge { .. } => FLAGSTORE_IO,
         Error::Locked { .. } => FLAGSTORE_LOCKED,
         Error::ReadOnly { .. } => FLAGSTORE_READ_ONLY,
         Error::NotImplemented(_) => FLAGSTORE_NOT_IMPLEMENTED,

@@ -60,6 +60,7 @@ impl Error {
                 | InvalidJson { .. }
                 | TypeMismatch { .. }
                 | OutOfMemory
+                | TooLarge { .. }
                 | Internal(_)
         )
     }

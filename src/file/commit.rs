@@ -137,7 +137,7 @@ fn edit(text: &str, requests: &[Arc<Request>], options: &FileOptions) -> Result<
         }
         outcomes.push(outcome);
     }
-    let text = total.map(|total| document.edited(&total, options.max_bytes)).transpose()?.flatten();
+    let text = total.map(|total| document.edited(&total)).transpose()?.flatten();
     Ok(Edited { outcomes, text })
 }
 

@@ -137,15 +137,20 @@ impl FlagStore for FileFlagStore {
             visit(picture.flags.get(key));
             return Ok(());
         }
+        let limit = self.options.max_bytes;
         // The visitor runs once the whole text has been found valid, so a second look never calls it twice.
         let found = self.read(|text| {
-            visit(document::find(text, key)?);
+            visit(document::find(text, key, limit)?);
             Ok(())
         })?;
         if found.is_none() {
             visit(None);
         }
         Ok(())
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.options.max_bytes
     }
 
     fn commit(&self, batch: &Batch) -> Result<()> {
