@@ -17,7 +17,7 @@ KEYS = ["counter", "edition", "payload", "times"]
 
 def document(edition, counter=0, times=None):
     """What edits_worker.c takes for whole: parts of two editions do not fit together."""
-    times = edition * 37 % 400 if times is None else times
+    times = 1 + edition * 37 % 400 if times is None else times
     return {"counter": counter, "edition": edition, "payload": f"{edition}." * times, "times": times}
 
 
@@ -76,9 +76,9 @@ class Editor:
         """As vim where it may not know better: the old file becomes the backup, a new one is written."""
         self.call("sh", "-c", 'mv "$1" "$1~" && cp "$2" "$1" && rm "$1~"', "sh", self.path, self.made)
 
-    def vim(self, before, edition):
-        self.call("vim", "-es", "-N", "-u", "NONE", "-i", "NONE", "-c", "set noswapfile backupcopy=no writebackup",
-                  "-c", f"silent %d | silent 0r {self.made} | silent $d | wq!", self.path)
+    def vim(self, *_editions):
+        commands = ["set noswapfile writebackup backupskip= backupcopy=no", "%d _", f"r {self.made}", "wq!"]
+        self.call("vim", "-es", "-N", "-u", "NONE", "-i", "NONE", *(f"-c{command}" for command in commands), self.path)
 
     def sed(self, before, edition):
         self.call("sed", "-i", "-E", rf's/("edition": *){before}\b/\1{edition}/; s/\b{before}\./{edition}./g', self.path)

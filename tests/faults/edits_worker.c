@@ -7,7 +7,7 @@
      edits_worker set PATH DURABILITY PAUSE_US PROGRESS until standard input ends; sets "counter" to 1, 2, ..., and
                                                         PROGRESS to the last; prints SETS REFUSED
      edits_worker stopped PATH                          one set, which is stopped between its read and its rename
-     edits_worker replace PATH EDITS PROGRESS           replaces the file without the lock, as fast as it can, while
+     edits_worker replace PATH EDITS PROGRESS           replaces the file without the lock, at any moment, while
                                                         another process sets; prints how many edits the sets undid */
 #include "store.h"
 
@@ -201,19 +201,30 @@ static void replace_by(const char *path, const char *beside, const struct docume
     if (rename(beside, path) != 0) die("%s: %s", path, strerror(errno));
 }
 
+/* Waits for the end of the set that is under way. */
+static void let_set_end(volatile long *progress) {
+    long before = __atomic_load_n(progress, __ATOMIC_SEQ_CST);
+    double end = now_ms() + LOCK_TIMEOUT_MS;
+    while (__atomic_load_n(progress, __ATOMIC_SEQ_CST) <= before)
+        if (now_ms() > end) die("the sets do not go on");
+}
+
 static void replace_against_sets(const char *path, long edits, volatile long *progress) {
     char beside[4096];
     long undone = 0, edition = edition_in(path);
+    double set_ms = 0;
     snprintf(beside, sizeof beside, "%s~", path);
     for (long i = 0; i < edits; i++) {
-        struct document it = {.counter = 0, .edition = ++edition, .times = edition % 100};
+        struct document it = {.counter = 0, .edition = ++edition, .times = 1 + edition % 100};
+        let_set_end(progress);
+        /* At any moment of a set, not always at the same. */
+        for (double end = now_ms() + set_ms * (double)rand() / RAND_MAX; now_ms() < end;) {}
         replace_by(path, beside, &it);
-        /* Of the sets only the one that was under way can have read the file before. */
-        long before = __atomic_load_n(progress, __ATOMIC_SEQ_CST);
-        double end = now_ms() + LOCK_TIMEOUT_MS;
-        while (__atomic_load_n(progress, __ATOMIC_SEQ_CST) <= before)
-            if (now_ms() > end) die("the sets do not go on");
+        double before = now_ms();
+        let_set_end(progress); /* only this one can have read the file before */
         undone += edition_in(path) != edition;
+        let_set_end(progress);
+        set_ms = now_ms() - before;
     }
     printf("%ld\n", undone);
 }
