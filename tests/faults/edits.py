@@ -53,12 +53,18 @@ class Editor:
             self.ways.append(self.vim)
 
     def edit(self, way, edition):
+        """False: the tool has failed, and has said so."""
         before = read(self.path)
         after = document(edition, before["counter"])
         if way == self.sed:  # changes digits, not lengths
             after |= {"payload": f"{edition}." * before["times"], "times": before["times"]}
         write(self.made, after, indent=[None, 2, 4][edition % 3])
-        way(before["edition"], edition)
+        try:
+            way(before["edition"], edition)
+        except subprocess.CalledProcessError as refused:
+            common.note(refused)
+            return False
+        return True
 
     def call(self, *command):
         common.call(*self.now, *command)
@@ -81,7 +87,8 @@ class Editor:
         self.call("vim", "-es", "-N", "-u", "NONE", "-i", "NONE", *(f"-c{command}" for command in commands), self.path)
 
     def sed(self, before, edition):
-        self.call("sed", "-i", "-E", rf's/("edition": *){before}\b/\1{edition}/; s/\b{before}\./{edition}./g', self.path)
+        digits = rf's/("edition": *){before}\b/\1{edition}/; s/\b{before}\./{edition}./g'
+        self.call("sed", "-i", "-E", digits, self.path)
 
     def checkout(self, *_editions):
         self.git.check_out(self.now, self.made, os.path.basename(self.path))
@@ -91,7 +98,8 @@ class Editor:
 
     def moved_away(self, *_editions):
         """Gone and back, with other content, within a few milliseconds."""
-        self.call("sh", "-c", 'mv "$1" "$1~" && cp "$2" "$1.new" && mv "$1.new" "$1" && rm "$1~"', "sh", self.path, self.made)
+        away = 'mv "$1" "$1~" && cp "$2" "$1.new" && mv "$1.new" "$1" && rm "$1~"'
+        self.call("sh", "-c", away, "sh", self.path, self.made)
 
 
 class Git:
@@ -100,8 +108,9 @@ class Git:
     def __init__(self, folder, tree):
         environment = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
         self.environment = {**os.environ, **environment}
-        self.git = ["git", "--git-dir", os.path.join(folder, "repository"), "--work-tree", tree, "-c", "user.name=deploy",
-                    "-c", "user.email=deploy@localhost", "-c", "gc.auto=0", "-c", "advice.detachedHead=false"]
+        self.tree = tree
+        self.git = ["git", "--git-dir", os.path.join(folder, "repository"), "--work-tree", tree,
+                    "-c", "user.name=deploy", "-c", "user.email=deploy@localhost", "-c", "gc.auto=0"]
         self.run("init", "-q")
 
     def run(self, *command, now=()):
@@ -118,7 +127,7 @@ class Git:
         names = []
         for number, content in enumerate(contents):
             self.run("checkout", "-q", "--orphan", f"branch{number}")
-            write(os.path.join(self.git[4], name), content)
+            write(os.path.join(self.tree, name), content)
             self.run("add", name)
             self.run("commit", "-q", "-m", f"edition {content['edition']}")
             names.append(f"branch{number}")

@@ -35,7 +35,7 @@ static void write_document(char *to, const struct document *it) {
     char number[32];
     int len = snprintf(number, sizeof number, "%ld.", it->edition);
     int at = snprintf(to, ROOM, "{\"counter\":%ld,\"edition\":%ld,\"payload\":\"", it->counter, it->edition);
-    if (it->times < 0 || at + it->times * len + 100 > ROOM) die("a document of edition %ld, %ld times", it->edition, it->times);
+    if (it->times < 0 || at + it->times * len + 100 > ROOM) die("edition %ld, %ld times", it->edition, it->times);
     for (long i = 0; i < it->times; i++, at += len) memcpy(to + at, number, (size_t)len);
     snprintf(to + at, 100, "\",\"times\":%ld}", it->times);
 }
@@ -44,7 +44,8 @@ static long edition_of(const char *text) {
     static __thread char expected[ROOM];
     struct document it = {0};
     const char *times = strstr(text, "\"times\":");
-    if (sscanf(text, "{\"counter\":%ld,\"edition\":%ld", &it.counter, &it.edition) == 2 && times) it.times = atol(times + 8);
+    if (times && sscanf(text, "{\"counter\":%ld,\"edition\":%ld", &it.counter, &it.edition) == 2)
+        it.times = atol(times + 8);
     write_document(expected, &it);
     if (strcmp(text, expected) != 0) die("not a whole document: <%.300s>", text);
     return it.edition;

@@ -33,7 +33,7 @@ def installs(folder, path, now):
 
 
 def under_load(program, folder, tool):
-    """While the tool makes all its edits: the reads, the changes that were seen, naive reads, and those that were wrong."""
+    """While the tool makes all its edits: reads, changes that were seen, looks without the library, and wrong ones."""
     place = os.path.join(folder, tool.__name__)
     tree = os.path.join(place, "tree")
     os.makedirs(tree)
@@ -55,8 +55,9 @@ def under_load(program, folder, tool):
 def test(folder):
     program = common.compile_c(folder, "edits_worker")
     seen = under_load(program, folder, check_outs) + under_load(program, folder, installs)
-    common.row(11, f"{EDITS} git checkouts and {EDITS} installs, {seen['reads']} reads by {PROCESSES} processes x {THREADS} "
-                   f"threads, {seen['changes']} changes seen", "0 false-empty", "0 false-corrupt", "0 foreign documents",
+    common.row(11, f"{EDITS} git checkouts and {EDITS} installs, {seen['reads']} reads by {PROCESSES} processes x "
+                   f"{THREADS} threads, {seen['changes']} changes seen",
+               "0 false-empty", "0 false-corrupt", "0 foreign documents",
                f"without the library {seen['wrong']} of {seen['looks']} wrong")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Row 12: a ConfigMap as kubelet swaps it (..data becomes a link to another folder, the old one is removed): each swap is
-seen by a wait; a watch tells a chain of values without gaps that ends with the last; no read finds less than a whole
+"""Row 12: a ConfigMap as kubelet swaps it (..data becomes a link to another folder, the old one is removed): each swap
+is seen by a wait; a watch tells a chain of values without gaps that ends with the last; no read finds less than a whole
 edition. Then swaps that follow one another at once: the last one is always told."""
 import os
 import statistics
@@ -82,7 +82,7 @@ class Watcher(Seen):
     def close(self):
         self.watch.close()
         self.store.close()
-        common.promise(not self.gaps, "the watch told of a change from what it had not told (was, from, to):", self.gaps)
+        common.promise(not self.gaps, "the watch told of changes from what it had not told (was, from, to):", self.gaps)
 
 
 def figures(what, latencies):
@@ -96,7 +96,8 @@ def swap_and_wait(config, waiter, watcher):
     latencies = []
     for edition in range(2, SWAPS + 2):
         swapped = config.swap(document(edition))
-        latencies.append([waiter.time_of(edition, "the wait") - swapped, watcher.time_of(edition, "the watch") - swapped])
+        seen = waiter.time_of(edition, "the wait"), watcher.time_of(edition, "the watch")
+        latencies.append([moment - swapped for moment in seen])
     return zip(*latencies)
 
 
@@ -123,8 +124,9 @@ def test(folder):
         watcher.close()
     [(reads, _changes, lowest, highest)] = numbers
     common.promise(lowest >= 1 and highest <= SWAPS + 1 + BURSTS * IN_BURST, "foreign editions:", lowest, highest)
-    common.row(12, f"{SWAPS} ConfigMap swaps, then {BURSTS} bursts of {IN_BURST}, {reads} reads", "all seen by wait and watch",
-               "no gap", "0 false-empty", figures("wait", waits), figures("watch", watches))
+    common.row(12, f"{SWAPS} ConfigMap swaps, then {BURSTS} bursts of {IN_BURST}, {reads} reads",
+               "all seen by wait and watch", "no gap", "0 false-empty",
+               figures("wait", waits), figures("watch", watches))
 
 
 if __name__ == "__main__":
