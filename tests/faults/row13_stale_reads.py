@@ -12,7 +12,7 @@ from power_disk import needs_power_disk
 
 KINDS = ["rename", "rewrite", "resize", "recreate", "link"]
 MODES = {"FRESH": flagstore.READ_FRESH, "CHECKED": flagstore.READ_CHECKED, "WATCHED": flagstore.READ_WATCHED}
-EDITS = common.size(30, 2000)
+EDITS = common.size(30, 1000)
 IMAGES = {"ext4": EXT4, "ext4 of whole seconds": EXT4_SECONDS, "xfs": XFS, "btrfs": BTRFS}
 
 
