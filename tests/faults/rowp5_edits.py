@@ -45,6 +45,7 @@ def edits_under_load(program, folder):
             common.promise(found <= edition, way.__name__, "left edition", found)
             if found != edition:
                 undone["undone" if done else "failed"] += 1
+                common.note(way.__name__, "was undone by a set" if done else "has failed")
     (reads, _changes, lowest, highest), (made, refused) = numbers
     common.promise(1 <= lowest and highest <= edition, "foreign editions:", lowest, highest)
     common.promise(refused == 0, refused, "sets were refused")
