@@ -4,6 +4,7 @@ import contextlib
 import json
 import mmap
 import os
+import select
 import shutil
 import struct
 import subprocess
@@ -185,7 +186,11 @@ class Worker:
 
 
 def reader(program, path, threads):
-    return Worker("nice", program, "read", path, threads)
+    """It has begun to read."""
+    worker = Worker("nice", program, "read", path, threads)
+    ready, _, _ = select.select([worker.process.stdout], [], [], common.DEADLINE)
+    common.promise(ready and worker.process.stdout.readline() == "reading\n", worker.what, "reads nothing")
+    return worker
 
 
 class Sets(Worker):

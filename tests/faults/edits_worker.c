@@ -2,7 +2,8 @@
    {"counter": C, "edition": E, "payload": "E." times T, "times": T}, so that a mixture of two does not fit together.
 
      edits_worker read PATH THREADS                     until standard input ends; every read must be a whole document;
-                                                        prints READS CHANGES LOWEST HIGHEST (of the editions seen)
+                                                        prints "reading" once it does, in the end
+                                                        READS CHANGES LOWEST HIGHEST (of the editions seen)
      edits_worker naive PATH                            reads without the library until then; prints READS WRONG
      edits_worker set PATH DURABILITY PAUSE_US PROGRESS until standard input ends; sets "counter" to 1, 2, ..., and
                                                         PROGRESS to the last; prints SETS REFUSED
@@ -56,6 +57,7 @@ static long edition_of(const char *text) {
 
 struct reader {
     const char *path;
+    bool announce;
     long reads, changes, lowest, highest;
 };
 
@@ -92,6 +94,8 @@ static void *read_until_told(void *argument) {
         long edition = (long)get_number(store, "edition"); /* 0: there was no such flag */
         if (edition == 0) die("the edition was missing");
         see(reader, edition, &last);
+        if (reader->announce && puts("reading") >= 0) fflush(stdout);
+        reader->announce = false;
     }
     flagstore_free(store);
     return NULL;
@@ -103,10 +107,12 @@ static void read_in_threads(const char *path, int threads) {
     if (threads < 1 || threads > MAX_THREADS) die("%d threads", threads);
     for (int i = 0; i < threads; i++) {
         readers[i].path = path;
+        readers[i].announce = i == 0;
         pthread_create(&started[i], NULL, read_until_told, &readers[i]);
     }
     for (int i = 0; i < threads; i++) {
         pthread_join(started[i], NULL);
+        if (readers[i].reads == 0) continue;
         all.reads += readers[i].reads, all.changes += readers[i].changes;
         if (all.lowest == 0 || readers[i].lowest < all.lowest) all.lowest = readers[i].lowest;
         if (readers[i].highest > all.highest) all.highest = readers[i].highest;

@@ -13,8 +13,8 @@ import common
 from file_systems import ON_DISK, on_disk, tmpfs
 from power_disk import needs_power_disk
 
-MS = common.size(250, 3000)  # each measurement
-ROUNDS = common.size(1, 5)   # in turn, so that a busy minute is nobody's alone
+MS = common.size(60, 1000)  # each measurement
+ROUNDS = common.size(5, 15)  # in turn, so that a busy moment is nobody's alone
 THREADS, PROCESSES = 8, 4
 
 
