@@ -1,15 +1,17 @@
 /* Makes one call on a store and says on one line what came of it: CODE ERRNO GREW RESULT.
 
-       one_call [-m MAX_BYTES] [-d DURABILITY] [-p MODE] [-u] [-w OTHER] [-r] [-n] PATH CALL [KEY [VALUE]]
+       one_call [-m MAX_BYTES] [-d DURABILITY] [-p MODE] [-u] [-w OTHER] [-b] [-r] [-n] PATH CALL [KEY [VALUE]]
 
    GREW is by how many KiB the call's peak exceeded the memory before it (-r, else 0), RESULT the answer or the message.
    Between open and the call -u removes the file, -w puts OTHER in its place. -n sets the flag "next" on the same store
-   after the call, which must work. A VALUE like @string:N, @nested:N, @members:N is made up in that size.
+   after the call, which must work. With -b the clock is an hour behind the file's stamps: all of them are young for as
+   long as the library looks, so that it makes the same system calls however slowly it is traced. A VALUE like @string:N, @nested:N, @members:N is made up in that size.
 
    getppid marks where the call begins and ends, for whoever injects faults: nothing else here or in the library calls
    it, and the line is written by writev, which the library does not use. */
 #include "store.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/uio.h>
@@ -19,6 +21,18 @@ struct request {
     flagstore_file_options_t options;
     bool remove_after_open, report_memory, set_next;
 };
+
+/* ---- the library's clock_gettime goes through here ---- */
+
+static long behind_s;
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*next)(clockid_t, struct timespec *);
+    if (!next) *(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = next(clock, now);
+    if (clock == CLOCK_REALTIME) now->tv_sec -= behind_s;
+    return result;
+}
 
 /* ---- the call ---- */
 
@@ -77,12 +91,13 @@ static const char *made_up(const char *value) {
 
 static struct request parse(int argc, char **argv) {
     struct request request = {.options = {.size = sizeof request.options}, .key = "flag", .value = ""};
-    for (int option; (option = getopt(argc, argv, "m:d:p:uw:rn")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "m:d:p:uw:brn")) != -1;) {
         if (option == 'm') request.options.max_bytes = strtoull(optarg, NULL, 10);
         else if (option == 'd') request.options.durability = atoi(optarg);
         else if (option == 'p') request.options.mode = (uint32_t)strtoul(optarg, NULL, 8);
         else if (option == 'u') request.remove_after_open = true;
         else if (option == 'w') request.remove_after_open = true, request.other = optarg;
+        else if (option == 'b') behind_s = 3600;
         else if (option == 'r') request.report_memory = true;
         else if (option == 'n') request.set_next = true;
         else exit(2);

@@ -97,7 +97,7 @@ class Scenario:
         return path
 
     def command(self, program, path):
-        return [program, *(path if word == "{}" else word for word in self.arguments.split())]
+        return [program, "-b", *(path if word == "{}" else word for word in self.arguments.split())]
 
 
 SCENARIOS = [

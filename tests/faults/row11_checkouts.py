@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Row 11: git checkouts and install(1), which unlink the file, create it and write it, while processes read it: nobody
+takes it for missing, for corrupt, or for what was in neither edition."""
+import os
+from collections import Counter
+
+import common
+from edits import Git, Worker, at_once, document, ended, reader, write
+
+EDITS = common.size(60, 1000)  # of each
+PROCESSES, THREADS = 2, 2
+EDITIONS = [document(1, times=10), document(2, times=10_000)]  # 100 bytes, and 20 000
+
+
+def check_outs(folder, path, now):
+    """Switches between two branches again and again."""
+    git = Git(folder, os.path.dirname(path))
+    names = git.branches(os.path.basename(path), EDITIONS)
+
+    def edit(number):
+        git.run("checkout", "-q", names[number % 2], now=now)
+    return edit
+
+
+def installs(folder, path, now):
+    made = os.path.join(folder, "made.json")
+    write(path, EDITIONS[0])
+
+    def edit(number):
+        write(made, EDITIONS[number % 2])
+        common.call(*now, "install", "-m", "644", made, path)
+    return edit
+
+
+def under_load(program, folder, tool):
+    """While the tool makes all its edits: reads, changes that were seen, looks without the library, and wrong ones."""
+    place = os.path.join(folder, tool.__name__)
+    tree = os.path.join(place, "tree")
+    os.makedirs(tree)
+    path = os.path.join(tree, "flags.json")
+    edit = tool(place, path, at_once())
+    readers = [reader(program, path, THREADS) for _ in range(PROCESSES)]
+    naive = Worker("nice", program, "naive", path)
+    with ended(naive, *readers) as numbers:
+        for number in range(EDITS):
+            edit(number)
+            for process in readers:
+                process.check()
+    looks, *of_readers = numbers
+    reads, changes, lowest, highest = zip(*of_readers)
+    common.promise({*lowest, *highest} == {1, 2}, "foreign editions:", lowest, highest)
+    return Counter(reads=sum(reads), changes=sum(changes), looks=looks[0], wrong=looks[1])
+
+
+def test(folder):
+    program = common.compile_c(folder, "edits_worker")
+    seen = under_load(program, folder, check_outs) + under_load(program, folder, installs)
+    common.row(11, f"{EDITS} git checkouts and {EDITS} installs, {seen['reads']} reads by {PROCESSES} processes x "
+                   f"{THREADS} threads, {seen['changes']} changes seen",
+               "0 false-empty", "0 false-corrupt", "0 foreign documents",
+               f"without the library {seen['wrong']} of {seen['looks']} wrong")
+
+
+if __name__ == "__main__":
+    common.needs(11, "cc", "git", "install", "chrt", "setpriv")
+    common.run(test)

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Point 5: other people edit the file in every way they have while it is read and set through the library.
+
+Every read is a whole old or new document; what is torn and stays so is CORRUPT; an edit that falls between the read and
+the rename of a set is not undone by it. What may be undone is an edit between the set's last look and its rename: of
+edits at any moment of sets that follow one another without a pause it is counted how many those are, not promised."""
+import errno
+import os
+import signal
+import time
+from collections import Counter
+
+import common
+import flagstore
+from edits import ConfigMap, Editor, Sets, document, ended, read, reader, write
+
+EDITS = common.size(6, 150)  # in each way
+RACES = common.size(300, 5000)
+THREADS = 2
+PAUSE_US = 500  # between the sets
+
+
+def fresh(folder, name):
+    """A folder for the flags, and one beside it."""
+    os.makedirs(os.path.join(folder, name, "flags"))
+    return os.path.join(folder, name), os.path.join(folder, name, "flags", "flags.json")
+
+
+# ---- while reads and sets go on ----
+
+def edits_under_load(program, folder):
+    """How many edits were made, the reads and sets meanwhile, how many edits a set undid, and how many failed: git and
+    install create a file that they have just unlinked, and a set may have put one there."""
+    place, path = fresh(folder, "load")
+    write(path, document(1))
+    editor, edition, undone = Editor(place, path), 1, Counter()
+    readers, sets = reader(program, path, THREADS), Sets(program, path, place, flagstore.DURABLE, PAUSE_US)
+    with ended(readers, sets) as numbers:
+        for way in editor.ways * EDITS:
+            edition += 1
+            done = editor.edit(way, edition)
+            sets.wait_for_next()
+            readers.check()
+            found = read(path)["edition"]
+            common.promise(found <= edition, way.__name__, "left edition", found)
+            if found != edition:
+                undone["undone" if done else "failed"] += 1
+                common.note(way.__name__, "was undone by a set" if done else "has failed")
+    (reads, _changes, lowest, highest), (made, refused) = numbers
+    common.promise(1 <= lowest and highest <= edition, "foreign editions:", lowest, highest)
+    common.promise(refused == 0, refused, "sets were refused")
+    names = ", ".join(way.__name__.replace("_", " ") for way in editor.ways)
+    return len(editor.ways) * EDITS, names, reads, made, undone
+
+
+def swaps_under_load(program, folder):
+    """ConfigMap swaps: sets land in the folder that is current, or are told that it is gone."""
+    place, _ = fresh(folder, "config")
+    config = ConfigMap(os.path.join(place, "config"), "flags.json", document(1))
+    readers = reader(program, config.path, THREADS)
+    sets = Sets(program, config.path, place, flagstore.DURABLE, PAUSE_US)
+    with ended(readers, sets) as numbers:
+        for edition in range(2, EDITS + 2):
+            config.swap(document(edition))
+            sets.wait_for_next()
+            readers.check()
+            found = read(config.path)["edition"]
+            common.promise(found == edition, "after the swap to", edition, "there is", found)
+    (_, _, lowest, highest), (_, refused) = numbers
+    common.promise(1 <= lowest and highest <= EDITS + 1, "foreign editions:", lowest, highest)
+    return refused
+
+
+# ---- between the read and the rename of a set ----
+
+def edits_within_a_set(program, folder):
+    """The set is stopped there; it must find the edit and change what it finds."""
+    place, path = fresh(folder, "within")
+    write(path, document(1))
+    editor, edition = Editor(place, path), 1
+    for way in editor.ways:
+        edition += 1
+        within_a_set(program, path, lambda: common.promise(editor.edit(way, edition), "failed"), edition, way.__name__)
+    config = ConfigMap(os.path.join(place, "config"), "flags.json", document(1))
+    within_a_set(program, config.path, lambda: config.swap(document(2)), 2, "a ConfigMap swap")
+    return len(editor.ways) + 1
+
+
+def within_a_set(program, path, edit, edition, what):
+    process = common.start(program, "stopped", path)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    common.promise(os.WIFSTOPPED(status), what, "finds no set to stop:", status)
+    edit()
+    process.send_signal(signal.SIGCONT)
+    common.end_of(process, f"a set during {what}")
+    common.forget(process)
+    found = read(path)
+    common.promise((found["edition"], found["counter"]) == (edition, 1000), what, "and the set left", found)
+
+
+# ---- what stays ----
+
+def code_of(call, *arguments):
+    try:
+        call(*arguments)
+        return flagstore.OK
+    except flagstore.FlagstoreError as error:
+        return error.code
+
+
+def torn(folder):
+    """Half a file is CORRUPT for as long as it is there, and left alone; then all goes on."""
+    _, path = fresh(folder, "torn")
+    write(path, document(1))
+    with open(path, "rb") as file:
+        whole = file.read()
+    with flagstore.Store.file(path) as store:
+        for left in [0, 1, len(whole) // 2, len(whole) - 3]:
+            with open(path, "wb") as file:
+                file.write(whole[:left])
+            codes = code_of(store.get_json, "edition"), code_of(store.set, "counter", 1)
+            common.promise(codes == (flagstore.CORRUPT, flagstore.CORRUPT), left, "bytes are for get and set", codes)
+            with open(path, "rb") as file:
+                common.promise(file.read() == whole[:left], left, "bytes were touched")
+            with open(path, "wb") as file:
+                file.write(whole)
+            common.promise(store.list_all() == document(1), "the whole file is not read")
+
+
+def removed(folder):
+    """A file that stays away is an empty store, its return is seen, and a set makes it anew."""
+    _, path = fresh(folder, "removed")
+    write(path, document(1))
+    with flagstore.Store.file(path) as store:
+        for edition in [2, 3]:
+            os.remove(path)
+            common.promise(store.list_all() == {}, "a removed file is not empty")
+            write(path + "~", document(edition))
+            os.rename(path + "~", path)
+            common.promise(store.list_all() == document(edition), "its return is not seen")
+        os.remove(path)
+        store.set("counter", 7)
+        common.promise(read(path) == {"counter": 7}, "the set left", read(path))
+
+
+def mounted_file(program, folder):
+    """A single file that is mounted can be read and edited in place, but not replaced: the set says so."""
+    place, source = fresh(folder, "source")
+    path = os.path.join(place, "mounted", "flags.json")
+    os.mkdir(os.path.dirname(path))
+    write(source, document(1))
+    write(path, {})
+    common.call("mount", "--bind", source, path)
+    try:
+        refused_there(path)
+        editor = Editor(place, path)
+        with ended(reader(program, path, THREADS)) as numbers:
+            for edition in range(2, EDITS + 2):
+                editor.edit(editor.in_place, edition)
+                refused_there(path)
+                common.promise(read(source) == document(edition), "the mounted file was changed")
+        [(_reads, _changes, lowest, highest)] = numbers
+        common.promise(1 <= lowest and highest <= EDITS + 1, "foreign editions:", lowest, highest)
+    finally:
+        common.call("umount", path)
+
+
+def refused_there(path):
+    before = os.stat(path)
+    with flagstore.Store.file(path) as store:
+        try:
+            store.set("counter", 1)
+            raise common.Violated("a set replaced a mounted file")
+        except flagstore.FlagstoreError as error:
+            busy = (error.code, error.os_code) == (flagstore.IO, errno.EBUSY)
+            common.promise(busy and "mount its directory" in error.message, "a set of a mounted file says", error)
+        common.promise(store.get("edition") == read(path)["edition"], "a mounted file is not read")
+    after, left = os.stat(path), os.listdir(os.path.dirname(path))
+    same = (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    common.promise(same, "the mounted file was touched")
+    common.promise(".flags.json.tmp" not in left, "a temporary file is left")
+
+
+# ---- the window that remains ----
+
+def race(program, folder, durability):
+    """Replaces at any moment of sets without a pause: how many of them the sets undid."""
+    place, path = fresh(folder, f"race{durability}")
+    write(path, document(1))
+    sets = Sets(program, path, place, durability, 0)
+    with ended(sets) as numbers:
+        common.wait_until(lambda: sets.done() > 0, "the first set")
+        started = time.monotonic()
+        replacer = common.start(program, "replace", path, RACES, sets.file, stdout=-1, text=True)
+        common.end_of(replacer, "the replaces", common.DEADLINE + RACES / 20)
+        common.forget(replacer)
+        seconds = time.monotonic() - started
+    [(made, refused)] = numbers
+    undone = int(replacer.stdout.read())
+    common.note(f"durability {durability}: {RACES} replaces in {seconds:.1f} s against {made} sets, {refused} refused")
+    return undone
+
+
+def test(folder):
+    program = common.compile_c(folder, "edits_worker")
+    edits, ways, reads, sets, undone = edits_under_load(program, folder)
+    gone = swaps_under_load(program, folder)
+    within = edits_within_a_set(program, folder)
+    torn(folder)
+    removed(folder)
+    mounted_file(program, folder)
+    durable, atomic = race(program, folder, flagstore.DURABLE), race(program, folder, flagstore.ATOMIC)
+    common.row("p5", f"{edits} edits ({ways}) under {reads} reads and {sets} sets, {EDITS} ConfigMap swaps, a mounted "
+                     "file, torn and removed files", "0 reads of less than a whole document",
+               f"0 of {within} edits before a set's last look undone", f"of all edits {undone['undone']}",
+               f"{undone['failed']} git or install told that the file exists",
+               f"of {RACES} at any moment of a set {durable} (DURABLE), {atomic} (ATOMIC)",
+               f"{gone} sets told that their folder was swapped away")
+
+
+if __name__ == "__main__":
+    common.needs("p5", "cc", "git", "install", "sed", "mount", "unshare", "chrt", "setpriv")
+    common.in_own_namespace("p5")
+    common.run(test)
