@@ -1,0 +1,84 @@
+/* The benchmark: how fast the library is, against the peers that a C program could use instead.
+   Usage: bench --dir DIR [--quick] [--rows 4,7] [--json FILE] [--scripts DIR]; run.sh calls it. */
+#include "bench.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 11 };
+
+static const size_t all_sizes[] = {10, 100, 1000, 10000, 100000}, quick_sizes[] = {10, 1000};
+
+settings config = {.rounds = 15, .sample_ns = 20e6, .dir = ".", .scripts = ".", .sizes = all_sizes,
+                   .size_count = COUNT(all_sizes)};
+
+void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "bench: ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+    exit(1);
+}
+
+void must(const char *what, flagstore_error_t *error) {
+    if (error) die("%s: %s", what, flagstore_error_message(error));
+}
+
+void *allocate(size_t bytes) {
+    void *memory = calloc(1, bytes ? bytes : 1);
+    if (!memory) die("out of memory");
+    return memory;
+}
+
+char *text_of(const char *format, ...) {
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (len < 0) die("out of memory");
+    return text;
+}
+
+static void choose_rows(bool *rows, const char *list) {
+    memset(rows, 0, (ROWS + 1) * sizeof *rows);
+    for (const char *at = list; *at;) {
+        char *end;
+        long row = strtol(at, &end, 10);
+        if (end == at || row < 1 || row > ROWS) die("--rows wants numbers from 1 to %d, not %s", ROWS, list);
+        rows[row] = true;
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
+int main(int argc, char **argv) {
+    static void (*const measured[ROWS + 1])(void) = {
+        NULL,        memory_bool_row, memory_threads_row, memory_copies_row, fresh_row, checked_row,
+        watched_row, atomic_row,      durable_row,        NULL,              list_row,  NULL};
+    bool rows[ROWS + 1];
+    const char *json = NULL;
+    memset(rows, true, sizeof rows);
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(option, "--quick")) {
+            config = (settings){.rounds = 3, .sample_ns = 2e6, .quick = true, .dir = config.dir,
+                                .scripts = config.scripts, .sizes = quick_sizes, .size_count = COUNT(quick_sizes)};
+            continue;
+        }
+        if (!value) die("%s is no option, or needs a value", option);
+        if (!strcmp(option, "--rows")) choose_rows(rows, value);
+        else if (!strcmp(option, "--dir")) config.dir = value;
+        else if (!strcmp(option, "--json")) json = value;
+        else if (!strcmp(option, "--scripts")) config.scripts = value;
+        else die("no such option: %s", option);
+        i++;
+    }
+    report_machine();
+    for (int row = 1; row <= ROWS; row++)
+        if (rows[row] && measured[row]) measured[row]();
+    if (json) report_json(json);
+}

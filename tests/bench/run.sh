@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The benchmark: installs the peers (with apt, when root), builds the release library, compiles and runs bench, which
+# prints one table; the same goes to target/bench/bench.json. It never fails because something is slow.
+#   --quick     a smoke run of a few seconds; its numbers mean nothing
+#   --rows 4,7  only these rows
+#   --dir DIR   where the files are (default: a new directory below target/, which is removed afterwards)
+# FLAGSTORE_LIB_DIR: a directory with a libflagstore.so that is built already.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+arguments=()
+dir=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --dir) dir=$2; shift 2 ;;
+    --quick) arguments+=(--quick); shift ;;
+    --rows) arguments+=(--rows "$2"); shift 2 ;;
+    *) echo "run.sh: no such option: $1" >&2; exit 2 ;;
+    esac
+done
+
+# What Debian calls it, and what pkg-config calls it.
+missing=()
+for pair in libsqlite3-dev:sqlite3 liblmdb-dev:lmdb libglib2.0-dev:glib-2.0 libjansson-dev:jansson \
+    libcjson-dev:libcjson; do
+    pkg-config --exists "${pair#*:}" 2>/dev/null || missing+=("${pair%:*}")
+done
+for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
+    command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "tests/bench/run.sh: not installed: ${missing[*]}" >&2
+        exit 1
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+if [ -z "${FLAGSTORE_LIB_DIR:-}" ]; then
+    cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+    FLAGSTORE_LIB_DIR=$target/release
+fi
+[ -e "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1" ] || ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1"
+export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+
+out=$target/bench
+mkdir -p "$out"
+peers="sqlite3 lmdb glib-2.0 jansson libcjson"
+# Debian 12 has no yyjson; later ones do.
+yyjson=
+if [ "$(id -u)" = 0 ] && ! pkg-config --exists yyjson && apt-cache show libyyjson-dev >/dev/null 2>&1; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libyyjson-dev >/dev/null
+fi
+if pkg-config --exists yyjson; then
+    peers+=" yyjson"
+    yyjson=-DHAVE_YYJSON
+fi
+# shellcheck disable=SC2086,SC2046
+cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" \
+    "$here"/{bench,measure,report,data,bare,memory,read,parsers,write,list}.c -o "$out/bench" \
+    $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
+
+if [ -z "$dir" ]; then
+    dir=$(mktemp -d "$out/files.XXXXXX")
+    trap 'rm -rf "$dir"' EXIT
+fi
+"$out/bench" --dir "$dir" --scripts "$here" --json "$out/bench.json" ${arguments[@]+"${arguments[@]}"}
+echo
+echo "as JSON: $out/bench.json"
