@@ -1,5 +1,5 @@
 /* The benchmark: how fast the library is, against the peers that a C program could use instead.
-   Usage: bench --dir DIR [--quick] [--rows 4,7] [--json FILE] [--scripts DIR]; run.sh calls it. */
+   Usage: bench --dir DIR [--quick] [--rows 4,7] [--json FILE] [--scripts DIR] [--programs DIR]; run.sh calls it. */
 #include "bench.h"
 
 #include <stdarg.h>
@@ -11,8 +11,8 @@ enum { ROWS = 11 };
 
 static const size_t all_sizes[] = {10, 100, 1000, 10000, 100000}, quick_sizes[] = {10, 1000};
 
-settings config = {.rounds = 15, .sample_ns = 20e6, .dir = ".", .scripts = ".", .sizes = all_sizes,
-                   .size_count = COUNT(all_sizes)};
+settings config = {.rounds = 15, .sample_ns = 20e6, .dir = ".", .scripts = ".", .programs = ".",
+                   .sizes = all_sizes, .size_count = COUNT(all_sizes)};
 
 void die(const char *format, ...) {
     va_list arguments;
@@ -58,27 +58,32 @@ static void choose_rows(bool *rows, const char *list) {
 int main(int argc, char **argv) {
     static void (*const measured[ROWS + 1])(void) = {
         NULL,        memory_bool_row, memory_threads_row, memory_copies_row, fresh_row, checked_row,
-        watched_row, atomic_row,      durable_row,        NULL,              list_row,  NULL};
+        watched_row, atomic_row,      durable_row,        group_row,         list_row,  library_row};
     bool rows[ROWS + 1];
     const char *json = NULL;
     memset(rows, true, sizeof rows);
+    if (argc == 4 && !strcmp(argv[1], "--memory")) return print_memory(argv[2], argv[3]);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(option, "--quick")) {
-            config = (settings){.rounds = 3, .sample_ns = 2e6, .quick = true, .dir = config.dir,
-                                .scripts = config.scripts, .sizes = quick_sizes, .size_count = COUNT(quick_sizes)};
+            config.quick = true;
+            config.rounds = 3;
+            config.sample_ns = 2e6;
+            config.sizes = quick_sizes;
+            config.size_count = COUNT(quick_sizes);
             continue;
         }
         if (!value) die("%s is no option, or needs a value", option);
         if (!strcmp(option, "--rows")) choose_rows(rows, value);
         else if (!strcmp(option, "--dir")) config.dir = value;
         else if (!strcmp(option, "--json")) json = value;
+        else if (!strcmp(option, "--programs")) config.programs = value;
         else if (!strcmp(option, "--scripts")) config.scripts = value;
         else die("no such option: %s", option);
         i++;
     }
     report_machine();
     for (int row = 1; row <= ROWS; row++)
-        if (rows[row] && measured[row]) measured[row]();
+        if (rows[row]) measured[row]();
     if (json) report_json(json);
 }

@@ -19,6 +19,7 @@ typedef struct {
     bool quick;          /* a smoke run */
     const char *dir;     /* where the files are */
     const char *scripts; /* where the Python stand-in is */
+    const char *programs; /* where bench itself and load are */
     const size_t *sizes; /* numbers of flags */
     size_t size_count;
 } settings;
@@ -130,7 +131,8 @@ void durable_row(void);        /* 8 */
 void group_row(void);          /* 9 */
 void list_row(void);           /* 10 */
 void library_row(void);        /* 11 */
-/* The program as a child of row 11: prints how many bytes a store of this kind takes. */
-int print_memory(const char *kind, const char *path);
+/* The program as a child of row 11: prints the bytes that a store takes. `what`: a file, or a number of flags for
+   the kind "memory". */
+int print_memory(const char *kind, const char *what);
 
 #endif

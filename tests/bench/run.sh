@@ -61,13 +61,15 @@ if pkg-config --exists yyjson; then
 fi
 # shellcheck disable=SC2086,SC2046
 cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" \
-    "$here"/{bench,measure,report,data,bare,memory,read,parsers,write,list}.c -o "$out/bench" \
+    "$here"/{bench,measure,report,data,bare,memory,read,parsers,write,list,databases,group,library}.c -o "$out/bench" \
     $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
+
+cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
 
 if [ -z "$dir" ]; then
     dir=$(mktemp -d "$out/files.XXXXXX")
     trap 'rm -rf "$dir"' EXIT
 fi
-"$out/bench" --dir "$dir" --scripts "$here" --json "$out/bench.json" ${arguments[@]+"${arguments[@]}"}
+"$out/bench" --dir "$dir" --scripts "$here" --programs "$out" --json "$out/bench.json" ${arguments[@]+"${arguments[@]}"}
 echo
 echo "as JSON: $out/bench.json"
