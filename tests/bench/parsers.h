@@ -2,16 +2,15 @@
 #ifndef PARSERS_H
 #define PARSERS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "bench.h"
 
 typedef struct {
     const char *name;
-    /* Parses `text`, which may be overwritten and has 64 bytes to spare behind it. */
-    bool (*get_bool)(char *text, size_t len, const char *key);
+    /* Reads the file, into `buffer` if the library takes text. */
+    bool (*get_bool)(const char *path, buffer *buffer, const char *key);
 } parser;
 
-enum { MAX_PARSERS = 3 };
+enum { MAX_PARSERS = 4 };
 
 extern const parser parsers[MAX_PARSERS];
 extern const size_t parser_count;

@@ -35,10 +35,8 @@ static void bare(void *state, size_t count) {
 static void parse(void *state, size_t count) {
     reader *it = state;
     uint64_t trues = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = bare_read(it->path, &it->buffer);
-        trues += it->parser->get_bool(it->buffer.data, len, it->data->order[i % ORDER]);
-    }
+    for (size_t i = 0; i < count; i++)
+        trues += it->parser->get_bool(it->path, &it->buffer, it->data->order[i % ORDER]);
     keep(trues);
 }
 
