@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* ---- settings (bench.c) ---- */
+/* ---- settings and what every program needs (common.c) ---- */
 
 typedef struct {
     size_t rounds;       /* every contestant runs once in each */
@@ -81,6 +82,7 @@ typedef struct {
     void (*run)(void *state, size_t count); /* does it `count` times */
     void *state;
     size_t lanes;          /* how many do it at once (0: one) */
+    bool writes;           /* files: the disk has settled before each run */
     double ns[MAX_ROUNDS]; /* per operation, in each round */
     size_t count;
 } contestant;
@@ -88,6 +90,8 @@ typedef struct {
 /* Takes an answer, so that no call is optimised away. Any thread may give one. */
 void keep(uint64_t answer);
 double now_ns(void);
+/* Waits until what others have written is on the disk, so that nobody's fsync pays for it. */
+void settle_disk(void);
 double median(const double *values, size_t count);
 double quantile(const double *values, size_t count, double at);
 /* Runs the contestants in turn, in every round, for config.sample_ns * `factor` each. */
@@ -109,6 +113,7 @@ typedef struct {
 #define LEAST(r) ((goal){AT_LEAST, r})
 
 void report_machine(void);
+void put_machine(FILE *json);
 /* A contestant against another one. */
 void report(int row, const char *what, size_t flags, const contestant *ours, const contestant *peer, goal goal);
 /* Any two numbers of one unit: "ns", "GB/s", "/s", "B". `ratios`: one per round. */

@@ -56,8 +56,11 @@ static void print_file(dataset *data) {
 
 static dataset *make(size_t flags) {
     dataset *data = allocate(sizeof *data);
-    *data = (dataset){.count = flags, .keys = allocate(flags * sizeof(char *)), .values = allocate(flags * sizeof(char *)),
-                      .bools = allocate(flags * sizeof(size_t)), .order = allocate(ORDER * sizeof(char *)),
+    *data = (dataset){.count = flags,
+                      .keys = allocate(flags * sizeof(char *)),
+                      .values = allocate(flags * sizeof(char *)),
+                      .bools = allocate(flags * sizeof(size_t)),
+                      .order = allocate(ORDER * sizeof(char *)),
                       .any = allocate(ORDER * sizeof(char *))};
     uint32_t random = 2463534242;
     for (size_t i = 0; i < flags; i++) data->keys[i] = text_of("team-%zu.feature-%06zu", i % TEAMS, i);

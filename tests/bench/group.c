@@ -80,7 +80,7 @@ static contestant group_of(const char *name, group *it, size_t lanes) {
     it->lanes = lanes;
     it->flags = allocate(it->data->count * sizeof *it->flags);
     for (size_t i = 0; i < it->data->count; i++) it->flags[i] = it->data->values[i][0] == 't';
-    return (contestant){.name = name, .run = run_group, .state = it, .lanes = lanes};
+    return (contestant){.name = name, .run = run_group, .state = it, .lanes = lanes, .writes = true};
 }
 
 void group_row(void) {

@@ -113,8 +113,9 @@ static void report_growth(const char *kind, const char *argument, const dataset 
 static void report_file(const char *kind, const dataset *data, goal goal) {
     const char *path = file_of(data, text_of("resident-%s", kind));
     flagstore_t *probe = open_kind(kind, path);
+    const char *what = text_of("resident memory, %s store / bytes of its file", kind);
     if (probe) report_growth(kind, path, data, goal);
-    else report_missing(11, text_of("resident memory, %s store / bytes of its file", kind), data->count, goal, "not built");
+    else report_missing(11, what, data->count, goal, "not built");
     flagstore_free(probe);
 }
 

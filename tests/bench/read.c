@@ -2,8 +2,7 @@
 #include "bench.h"
 #include "parsers.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 typedef struct {
@@ -76,7 +75,8 @@ static void fresh_size(size_t flags) {
     const dataset *data = dataset_of(flags);
     const char *path = file_of(data, "fresh");
     reader readers[2 + MAX_PARSERS];
-    contestant all[2 + MAX_PARSERS] = {{.name = "ours", .run = ours_bool}, {.name = "bare open+fstat+read+close", .run = bare}};
+    contestant all[2 + MAX_PARSERS] = {{.name = "ours", .run = ours_bool},
+                                       {.name = "bare open+fstat+read+close", .run = bare}};
     for (size_t i = 0; i < 2 + parser_count; i++) {
         readers[i] = (reader){.data = data, .path = path};
         all[i].state = &readers[i];
@@ -94,6 +94,7 @@ static void fresh_size(size_t flags) {
         report(4, "file get_bool, FRESH", flags, &all[0], &all[2 + i], MOST(1));
     if (!have_yyjson) report_missing(4, "file get_bool, FRESH / yyjson", flags, MOST(1), "yyjson is not packaged here");
     flagstore_free(readers[0].store);
+    for (size_t i = 0; i < 2 + parser_count; i++) free(readers[i].buffer.data);
 }
 
 void fresh_row(void) {

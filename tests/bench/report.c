@@ -31,16 +31,38 @@ static char *output_of(const char *command) {
     return text_of("%s", text[0] ? text : "unknown");
 }
 
-void report_machine(void) {
+/* The texts are ours or the system's names of things; quotes and backslashes are all that could go wrong. */
+static void put_text(FILE *file, const char *name, const char *text) {
+    fprintf(file, "\"%s\": \"", name);
+    for (; *text; text++) fprintf(file, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    fprintf(file, "\"");
+}
+
+static void look_at_machine(void) {
     struct utsname name;
     uname(&name);
     cpu = output_of("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1");
     kernel = text_of("%s %s %s", name.sysname, name.release, name.machine);
     file_system = output_of(text_of("df --output=fstype '%s' | tail -n 1", config.dir));
     cores = sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+void put_machine(FILE *json) {
+    look_at_machine();
+    fprintf(json, "\"machine\": {");
+    put_text(json, "cpu", cpu);
+    fprintf(json, ", \"cores\": %ld, ", cores);
+    put_text(json, "kernel", kernel);
+    fprintf(json, ", ");
+    put_text(json, "file_system", file_system);
+    fprintf(json, "}");
+}
+
+void report_machine(void) {
+    look_at_machine();
     printf("%s, %ld cores; %s; files on %s; flagstore %s\n", cpu, cores, kernel, file_system, flagstore_version());
     printf("median of %zu rounds of at least %.0f ms, contestants in turn\n\n", config.rounds, config.sample_ns / 1e6);
-    printf("%3s  %-62s %7s %10s %10s %8s %8s  %s\n", "row", "what / peer", "flags", "ours", "peer", "ratio", "goal",
+    printf("%3s  %-66s %7s %10s %10s %8s %8s  %s\n", "row", "what / peer", "flags", "ours", "peer", "ratio", "goal",
            "met?");
 }
 
@@ -73,7 +95,7 @@ static void print_line(const line *it) {
     if (it->goal.kind >= AT_MOST)
         snprintf(wanted, sizeof wanted, "%s %g", it->goal.kind == AT_MOST ? "<=" : ">=", it->goal.ratio);
     if (it->flags) snprintf(flags, sizeof flags, "%zu", it->flags);
-    printf("%3d  %-62s %7s %10s %10s %8s %8s  %s\n", it->row, it->what, flags, ours, peer, ratio, wanted, met(it));
+    printf("%3d  %-66s %7s %10s %10s %8s %8s  %s\n", it->row, it->what, flags, ours, peer, ratio, wanted, met(it));
     fflush(stdout);
 }
 
@@ -103,13 +125,6 @@ void report_missing(int row, const char *what, size_t flags, goal goal, const ch
     add((line){.row = row, .what = what, .unit = "", .why = why, .flags = flags, .goal = goal});
 }
 
-/* The texts are ours or the system's names of things; quotes and backslashes are all that could go wrong. */
-static void put_text(FILE *file, const char *name, const char *text) {
-    fprintf(file, "\"%s\": \"", name);
-    for (; *text; text++) fprintf(file, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    fprintf(file, "\"");
-}
-
 static void put_line(FILE *file, const line *it) {
     fprintf(file, "    {\"row\": %d, ", it->row);
     put_text(file, "what", it->what);
@@ -128,13 +143,9 @@ static void put_line(FILE *file, const line *it) {
 void report_json(const char *path) {
     FILE *file = fopen(path, "w");
     if (!file) die("cannot write %s", path);
-    fprintf(file, "{\n  \"machine\": {");
-    put_text(file, "cpu", cpu);
-    fprintf(file, ", \"cores\": %ld, ", cores);
-    put_text(file, "kernel", kernel);
-    fprintf(file, ", ");
-    put_text(file, "file_system", file_system);
-    fprintf(file, "},\n  \"rounds\": %zu, \"sample_ms\": %g, \"quick\": %s,\n  ", config.rounds, config.sample_ns / 1e6,
+    fprintf(file, "{\n  ");
+    put_machine(file);
+    fprintf(file, ",\n  \"rounds\": %zu, \"sample_ms\": %g, \"quick\": %s,\n  ", config.rounds, config.sample_ns / 1e6,
             config.quick ? "true" : "false");
     put_text(file, "flagstore", flagstore_version());
     fprintf(file, ",\n  \"rows\": [\n");

@@ -2,6 +2,7 @@
 # The benchmark: installs the peers (with apt, when root), builds the release library, compiles and runs bench, which
 # prints one table; the same goes to target/bench/bench.json. It never fails because something is slow.
 #   --quick     a smoke run of a few seconds; its numbers mean nothing
+#   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
 #   --rows 4,7  only these rows
 #   --dir DIR   where the files are (default: a new directory below target/, which is removed afterwards)
 # FLAGSTORE_LIB_DIR: a directory with a libflagstore.so that is built already.
@@ -9,13 +10,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
-arguments=()
-dir=
+dir='' growth='' quick='' rows=''
 while [ $# -gt 0 ]; do
     case $1 in
     --dir) dir=$2; shift 2 ;;
-    --quick) arguments+=(--quick); shift ;;
-    --rows) arguments+=(--rows "$2"); shift 2 ;;
+    --growth) growth=yes; shift ;;
+    --quick) quick=--quick; shift ;;
+    --rows) rows="--rows $2"; shift 2 ;;
     *) echo "run.sh: no such option: $1" >&2; exit 2 ;;
     esac
 done
@@ -29,6 +30,12 @@ done
 for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
     command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
 done
+# Debian's matplotlib is for Debian's Python, which need not be the first in the path.
+python=python3
+if [ -n "$growth" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
+    python=/usr/bin/python3
+    $python -c 'import matplotlib' 2>/dev/null || missing+=(python3-matplotlib)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "tests/bench/run.sh: not installed: ${missing[*]}" >&2
@@ -59,17 +66,32 @@ if pkg-config --exists yyjson; then
     peers+=" yyjson"
     yyjson=-DHAVE_YYJSON
 fi
-# shellcheck disable=SC2086,SC2046
-cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" \
-    "$here"/{bench,measure,report,data,bare,memory,read,parsers,write,list,databases,group,library}.c -o "$out/bench" \
-    $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
-
-cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
+compile() { # NAME FILE...: with what every program of the benchmark shares
+    local name=$1
+    shift
+    # shellcheck disable=SC2086,SC2046
+    cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" -I"$here" \
+        "$here"/{common,measure,report,data}.c "$@" -o "$out/$name" \
+        $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
+}
 
 if [ -z "$dir" ]; then
     dir=$(mktemp -d "$out/files.XXXXXX")
     trap 'rm -rf "$dir"' EXIT
 fi
-"$out/bench" --dir "$dir" --scripts "$here" --programs "$out" --json "$out/bench.json" ${arguments[@]+"${arguments[@]}"}
+
+if [ -n "$growth" ]; then
+    compile growth "$here/growth.c"
+    "$out/growth" --dir "$dir" --json "$out/growth.json" $quick
+    picture=$here/growth.svg
+    [ -z "$quick" ] || picture=$out/growth.svg
+    "$python" "$here/growth.py" "$out/growth.json" "$picture"
+    echo "as JSON: $out/growth.json, drawn: $picture"
+    exit
+fi
+
+compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library}.c
+cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
+"$out/bench" --dir "$dir" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 echo
 echo "as JSON: $out/bench.json"

@@ -109,6 +109,10 @@ static void close_reference(writer *it) {
     close_writer(it);
 }
 
+static contestant writing(const char *name, void (*run)(void *, size_t), writer *it) {
+    return (contestant){.name = name, .run = run, .state = it, .writes = true};
+}
+
 void atomic_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
@@ -116,9 +120,8 @@ void atomic_row(void) {
         writer ours = open_ours(data, "atomic", FLAGSTORE_ATOMIC);
         writer bare = open_writer(data, "atomic-bare", false);
         writer reference = open_reference(data);
-        contestant all[] = {{.name = "ours", .run = ours_set, .state = &ours},
-                            {.name = "bare write + rename", .run = bare_set, .state = &bare},
-                            {.name = "the Python reference", .run = reference_set, .state = &reference}};
+        contestant all[] = {writing("ours", ours_set, &ours), writing("bare write + rename", bare_set, &bare),
+                            writing("the Python reference", reference_set, &reference)};
         measure(all, COUNT(all), 1);
         report(7, "file set, ATOMIC", data->count, &all[0], &all[1], stated ? MOST(2) : NONE);
         report(7, "file set, ATOMIC", data->count, &all[0], &all[2], stated ? LEAST(10) : RATE);
@@ -134,8 +137,8 @@ void durable_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
         writer ours = open_ours(data, "durable", FLAGSTORE_DURABLE), bare = open_writer(data, "durable-bare", true);
-        contestant all[] = {{.name = "ours", .run = ours_set, .state = &ours},
-                            {.name = "bare write + fsync + rename + fsync(dir)", .run = bare_set, .state = &bare}};
+        contestant all[] = {writing("ours", ours_set, &ours),
+                            writing("bare write + fsync + rename + fsync(dir)", bare_set, &bare)};
         measure(all, COUNT(all), 3);
         report(8, "file set, DURABLE", data->count, &all[0], &all[1], MOST(1.1));
         close_writer(&bare);
