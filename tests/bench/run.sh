@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The benchmark: installs the peers (with apt, when root), builds the release library, compiles and runs bench, which
 # prints one table; the same goes to target/bench/bench.json. It never fails because something is slow.
-#   --quick     a smoke run of a few seconds; its numbers mean nothing
+#   --quick     a smoke run of a few seconds; its numbers mean nothing (with --growth: no picture)
 #   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
 #   --rows 4,7  only these rows
-#   --dir DIR   where the files are (default: a new directory below target/, which is removed afterwards)
+#   --dir DIR   where the files are made, in a directory that is removed afterwards (default: below target/)
 # FLAGSTORE_LIB_DIR: a directory with a libflagstore.so that is built already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,7 +32,7 @@ for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
 done
 # Debian's matplotlib is for Debian's Python, which need not be the first in the path.
 python=python3
-if [ -n "$growth" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
+if [ -n "$growth" ] && [ -z "$quick" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
     python=/usr/bin/python3
     $python -c 'import matplotlib' 2>/dev/null || missing+=(python3-matplotlib)
 fi
@@ -75,23 +75,21 @@ compile() { # NAME FILE...: with what every program of the benchmark shares
         $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
 }
 
-if [ -z "$dir" ]; then
-    dir=$(mktemp -d "$out/files.XXXXXX")
-    trap 'rm -rf "$dir"' EXIT
-fi
+files=$(mktemp -d "${dir:-$out}/bench-files.XXXXXX")
+trap 'rm -rf "$files"' EXIT
 
 if [ -n "$growth" ]; then
     compile growth "$here/growth.c"
-    "$out/growth" --dir "$dir" --json "$out/growth.json" $quick
-    picture=$here/growth.svg
-    [ -z "$quick" ] || picture=$out/growth.svg
-    "$python" "$here/growth.py" "$out/growth.json" "$picture"
-    echo "as JSON: $out/growth.json, drawn: $picture"
+    "$out/growth" --dir "$files" --json "$out/growth.json" $quick
+    python3 -m json.tool "$out/growth.json" >/dev/null
+    [ -n "$quick" ] || "$python" "$here/growth.py" "$out/growth.json" "$here/growth.svg"
+    echo "as JSON: $out/growth.json${quick:+, not drawn}"
     exit
 fi
 
 compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
-"$out/bench" --dir "$dir" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
+"$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
+python3 -m json.tool "$out/bench.json" >/dev/null
 echo
 echo "as JSON: $out/bench.json"
