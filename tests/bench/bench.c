@@ -51,5 +51,6 @@ int main(int argc, char **argv) {
     report_machine();
     for (int row = 1; row <= ROWS; row++)
         if (rows[row]) measured[row]();
+    report_summary();
     if (json) report_json(json);
 }

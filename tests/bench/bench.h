@@ -121,6 +121,8 @@ void report_values(int row, const char *what, size_t flags, const char *unit, do
                    const double *ratios, size_t count, goal goal);
 /* A row that cannot be measured here, and why. */
 void report_missing(int row, const char *what, size_t flags, goal goal, const char *why);
+/* How many goals are met. */
+void report_summary(void);
 void report_json(const char *path);
 
 /* ---- the rows ---- */

@@ -74,7 +74,7 @@ struct lmdb_flags {
     MDB_dbi dbi;
 };
 
-static void lmdb_must(int code) {
+void lmdb_must(int code) {
     if (code) die("LMDB: %s", mdb_strerror(code));
 }
 

@@ -12,6 +12,7 @@ sqlite_flags *sqlite_open(const dataset *data, size_t lanes);
 void sqlite_set(sqlite_flags *it, size_t lane, const char *key, bool value);
 void sqlite_close_all(sqlite_flags *it);
 
+void lmdb_must(int code);
 /* The default flags: every commit is synced. */
 lmdb_flags *lmdb_open(const dataset *data);
 void lmdb_set(lmdb_flags *it, const char *key, bool value);

@@ -1,5 +1,6 @@
 /* Rows 1 to 3: the memory store against a GLib hash table under a pthread rwlock, and against LMDB. */
 #include "bench.h"
+#include "databases.h"
 
 #include <glib.h>
 #include <lmdb.h>
@@ -82,10 +83,6 @@ static void table_get(void *state, size_t count) {
 }
 
 /* ---- LMDB, whose readers take no lock either ---- */
-
-static void lmdb_must(int code) {
-    if (code) die("LMDB: %s", mdb_strerror(code));
-}
 
 static void lmdb_bool(void *state, size_t count) {
     stores *it = state;

@@ -140,6 +140,17 @@ static void put_line(FILE *file, const line *it) {
     fprintf(file, "}");
 }
 
+void report_summary(void) {
+    size_t met_goals = 0, missed = 0, missing = 0;
+    for (size_t i = 0; i < line_count; i++) {
+        const char *outcome = met(&lines[i]);
+        if (lines[i].why) missing++;
+        else if (!strcmp(outcome, "yes")) met_goals++;
+        else if (!strcmp(outcome, "NO")) missed++;
+    }
+    printf("\ngoals: %zu met, %zu missed, %zu not measured\n", met_goals, missed, missing);
+}
+
 void report_json(const char *path) {
     FILE *file = fopen(path, "w");
     if (!file) die("cannot write %s", path);

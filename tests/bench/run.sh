@@ -91,5 +91,4 @@ compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
-echo
 echo "as JSON: $out/bench.json"
