@@ -50,6 +50,8 @@ typedef struct {
     const char **any;   /* ORDER keys at random */
 } dataset;
 
+/* Where in the random order the next `count` accesses begin: nobody reads the same few flags again and again. */
+size_t take_places(size_t count);
 /* Made once for each number of flags. */
 const dataset *dataset_of(size_t flags);
 uint32_t next_random(uint32_t *state);

@@ -87,6 +87,11 @@ const dataset *dataset_of(size_t flags) {
     return made[count++] = make(flags);
 }
 
+size_t take_places(size_t count) {
+    static size_t taken;
+    return __atomic_fetch_add(&taken, count, __ATOMIC_RELAXED);
+}
+
 char *file_of(const dataset *data, const char *name) {
     char *path = text_of("%s/%s-%zu.json", config.dir, name, data->count);
     FILE *file = fopen(path, "w");

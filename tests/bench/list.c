@@ -40,7 +40,8 @@ static void snapshot(void *state, size_t count) {
 static void get_and_copy(void *state, size_t count) {
     const lister *it = state;
     uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++) {
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++) {
         flagstore_error_t *error = NULL;
         char *json = flagstore_get(it->store, it->data->any[i % ORDER], &error);
         if (!json) die("a flag is missing");

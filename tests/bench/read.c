@@ -16,7 +16,8 @@ typedef struct {
 static void ours_bool(void *state, size_t count) {
     const reader *it = state;
     uint64_t trues = 0;
-    for (size_t i = 0; i < count; i++) {
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++) {
         flagstore_error_t *error = NULL;
         trues += flagstore_get_bool(it->store, it->data->order[i % ORDER], false, &error);
         if (error) must("get_bool", error);
@@ -34,7 +35,8 @@ static void bare(void *state, size_t count) {
 static void parse(void *state, size_t count) {
     reader *it = state;
     uint64_t trues = 0;
-    for (size_t i = 0; i < count; i++)
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++)
         trues += it->parser->get_bool(it->path, &it->buffer, it->data->order[i % ORDER]);
     keep(trues);
 }
