@@ -19,6 +19,7 @@ static line lines[512];
 static size_t line_count;
 static const char *cpu, *kernel, *file_system;
 static long cores;
+static double load; /* how many others wanted a processor when it began */
 
 static char *output_of(const char *command) {
     char text[256] = "";
@@ -45,13 +46,14 @@ static void look_at_machine(void) {
     kernel = text_of("%s %s %s", name.sysname, name.release, name.machine);
     file_system = output_of(text_of("df --output=fstype '%s' | tail -n 1", config.dir));
     cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!load && getloadavg(&load, 1) != 1) load = -1;
 }
 
 void put_machine(FILE *json) {
     look_at_machine();
     fprintf(json, "\"machine\": {");
     put_text(json, "cpu", cpu);
-    fprintf(json, ", \"cores\": %ld, ", cores);
+    fprintf(json, ", \"cores\": %ld, \"load\": %.2f, ", cores, load);
     put_text(json, "kernel", kernel);
     fprintf(json, ", ");
     put_text(json, "file_system", file_system);
@@ -60,9 +62,11 @@ void put_machine(FILE *json) {
 
 void report_machine(void) {
     look_at_machine();
-    printf("%s, %ld cores; %s; files on %s; flagstore %s\n", cpu, cores, kernel, file_system, flagstore_version());
-    printf("median of %zu rounds of at least %.0f ms, contestants in turn\n\n", config.rounds, config.sample_ns / 1e6);
-    printf("%3s  %-66s %7s %10s %10s %8s %8s  %s\n", "row", "what / peer", "flags", "ours", "peer", "ratio", "goal",
+    printf("%s, %ld cores, load %.1f; %s; files on %s; flagstore %s\n", cpu, cores, load, kernel, file_system,
+           flagstore_version());
+    printf("median of %zu rounds of at least %.0f ms, contestants in turn\n", config.rounds, config.sample_ns / 1e6);
+    if (load > 0.5) printf("the processors are busy with something else: rows 2 and 9 need them free\n");
+    printf("\n%3s  %-66s %7s %10s %10s %8s %8s  %s\n", "row", "what / peer", "flags", "ours", "peer", "ratio", "goal",
            "met?");
 }
 
