@@ -64,7 +64,8 @@ void report_machine(void) {
     look_at_machine();
     printf("%s, %ld cores, load %.1f; %s; files on %s; flagstore %s\n", cpu, cores, load, kernel, file_system,
            flagstore_version());
-    printf("median of %zu rounds of at least %.0f ms, contestants in turn\n", config.rounds, config.sample_ns / 1e6);
+    printf("median of %zu rounds of at least %.0f ms, contestants in turn; of reads the fastest eighth of a round\n",
+           config.rounds, config.sample_ns / 1e6);
     if (load > 0.5) printf("the processors are busy with something else: rows 2 and 9 need them free\n");
     printf("\n%3s  %-66s %7s %10s %10s %8s %8s  %s\n", "row", "what / peer", "flags", "ours", "peer", "ratio", "goal",
            "met?");
