@@ -30,6 +30,7 @@ static const kind kinds[] = {{.name = "get, memory store", .memory = true},
 typedef struct {
     pthread_barrier_t start;
     atomic_bool stop;
+    size_t runs; /* no run writes what an earlier one wrote */
     struct {
         uint64_t done;
         double start, end; /* by its own clock: whoever waits for it may wake late */
@@ -67,7 +68,7 @@ static uint64_t get_once(const point *it, const flagstore_t *store, size_t turn)
 static void set_once(const point *it, flagstore_t *store, size_t lane, size_t turn, char *text) {
     flagstore_error_t *error = NULL;
     if (it->text_len) {
-        snprintf(text, 9, "%08zx", turn);
+        snprintf(text, 9, "%08x", (unsigned)(it->shared->runs << 20 | turn));
         text[8] = '.';
         flagstore_set_string(store, it->data->keys[turn % TEXT_FLAGS], text, &error);
     } else {
@@ -152,6 +153,7 @@ static double rate_of(point *it, double window_ns) {
     pthread_barrierattr_setpshared(&across, PTHREAD_PROCESS_SHARED);
     pthread_barrier_init(&it->shared->start, &across, (unsigned)it->lanes + 1);
     it->shared->stop = false;
+    it->shared->runs++;
     if (it->processes) start_processes(it, children);
     else if (pthread_create(&threads, NULL, run_threads, it)) die("pthread_create failed");
     pthread_barrier_wait(&it->shared->start);
