@@ -41,4 +41,7 @@ tests/model/run.sh
 
 section faults
 tests/faults/run.sh
+section "the benchmark runs"
+tests/bench/run.sh --quick
+tests/bench/run.sh --quick --growth
 section done

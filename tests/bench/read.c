@@ -1,0 +1,142 @@
+/* Rows 4 to 6: reading one boolean of a file, with and without a cache. */
+#include "bench.h"
+#include "parsers.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+typedef struct {
+    const dataset *data;
+    const char *path;
+    flagstore_t *store;
+    buffer buffer;
+    const parser *parser;
+} reader;
+
+static void ours_bool(void *state, size_t count) {
+    const reader *it = state;
+    uint64_t trues = 0;
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++) {
+        flagstore_error_t *error = NULL;
+        trues += flagstore_get_bool(it->store, it->data->order[i % ORDER], false, &error);
+        if (error) must("get_bool", error);
+    }
+    keep(trues);
+}
+
+static void bare(void *state, size_t count) {
+    reader *it = state;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) sum += bare_read(it->path, &it->buffer);
+    keep(sum);
+}
+
+static void parse(void *state, size_t count) {
+    reader *it = state;
+    uint64_t trues = 0;
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++)
+        trues += it->parser->get_bool(it->path, &it->buffer, it->data->order[i % ORDER]);
+    keep(trues);
+}
+
+static void bare_stat(void *state, size_t count) {
+    const reader *it = state;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct stat about;
+        if (stat(it->path, &about)) die("cannot stat %s", it->path);
+        sum += (uint64_t)about.st_size;
+    }
+    keep(sum);
+}
+
+/* ---- 4 ---- */
+
+/* The part of a get that is not the bare reading, as bytes per time. */
+static void report_scanning(const reader *it, const contestant *ours, const contestant *bare) {
+    double rates[MAX_ROUNDS], bytes = (double)it->data->len;
+    const double target = 3.5;
+    double typical[MAX_ROUNDS];
+    for (size_t i = 0; i < config.rounds; i++) {
+        double scanning = ours->ns[i] - bare->ns[i];
+        typical[i] = bytes / (scanning > 1 ? scanning : 1);
+        rates[i] = typical[i] / target;
+    }
+    report_values(4, "  validating and finding, less the bare read / 3.5 GB/s", it->data->count, "GB/s",
+                  median(typical, config.rounds), target, rates, config.rounds, LEAST(1));
+}
+
+static goal fresh_goal(size_t flags) {
+    if (flags <= 10) return MOST(1.2);
+    return flags <= 1000 ? MOST(3) : NONE;
+}
+
+static void fresh_size(size_t flags) {
+    const dataset *data = dataset_of(flags);
+    const char *path = file_of(data, "fresh");
+    reader readers[2 + MAX_PARSERS];
+    contestant all[2 + MAX_PARSERS] = {{.name = "ours", .run = ours_bool},
+                                       {.name = "bare open+fstat+read+close", .run = bare}};
+    for (size_t i = 0; i < 2 + parser_count; i++) {
+        readers[i] = (reader){.data = data, .path = path};
+        all[i].state = &readers[i];
+    }
+    readers[0].store = open_file(path, FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE);
+    for (size_t i = 0; i < parser_count; i++) {
+        readers[2 + i].parser = &parsers[i];
+        all[2 + i].name = parsers[i].name;
+        all[2 + i].run = parse;
+    }
+    measure(all, 2 + parser_count, 1);
+    report(4, "file get_bool, FRESH", flags, &all[0], &all[1], fresh_goal(flags));
+    if (flags >= 10000) report_scanning(&readers[0], &all[0], &all[1]);
+    for (size_t i = 0; i < parser_count; i++)
+        report(4, "file get_bool, FRESH", flags, &all[0], &all[2 + i], MOST(1));
+    if (!have_yyjson) report_missing(4, "file get_bool, FRESH / yyjson", flags, MOST(1), "yyjson is not packaged here");
+    flagstore_free(readers[0].store);
+    for (size_t i = 0; i < 2 + parser_count; i++) free(readers[i].buffer.data);
+}
+
+void fresh_row(void) {
+    for (size_t i = 0; i < config.size_count; i++) fresh_size(config.sizes[i]);
+}
+
+/* ---- 5 and 6 ---- */
+
+void checked_row(void) {
+    for (size_t i = 0; i < config.size_count; i++) {
+        const dataset *data = dataset_of(config.sizes[i]);
+        reader it = {.data = data, .path = file_of(data, "checked")};
+        it.store = open_file(it.path, FLAGSTORE_READ_CHECKED, FLAGSTORE_DURABLE);
+        if (!it.store) {
+            report_missing(5, "file get_bool, CHECKED / bare stat", data->count, MOST(1.3), "not built");
+            continue;
+        }
+        contestant all[] = {{.name = "ours", .run = ours_bool, .state = &it},
+                            {.name = "bare stat", .run = bare_stat, .state = &it}};
+        measure(all, COUNT(all), 1);
+        report(5, "file get_bool, CHECKED", data->count, &all[0], &all[1], MOST(1.3));
+        flagstore_free(it.store);
+    }
+}
+
+void watched_row(void) {
+    for (size_t i = 0; i < config.size_count; i++) {
+        const dataset *data = dataset_of(config.sizes[i]);
+        reader it = {.data = data, .path = file_of(data, "watched")}, memory = {.data = data};
+        it.store = open_file(it.path, FLAGSTORE_READ_WATCHED, FLAGSTORE_DURABLE);
+        if (!it.store) {
+            report_missing(6, "file get_bool, WATCHED / memory get_bool", data->count, MOST(1.5), "not built");
+            continue;
+        }
+        memory.store = memory_of(data);
+        contestant all[] = {{.name = "ours", .run = ours_bool, .state = &it},
+                            {.name = "memory get_bool", .run = ours_bool, .state = &memory}};
+        measure(all, COUNT(all), 1);
+        report(6, "file get_bool, WATCHED", data->count, &all[0], &all[1], MOST(1.5));
+        flagstore_free(it.store);
+        flagstore_free(memory.store);
+    }
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# The benchmark: installs the peers (with apt, when root), builds the release library, compiles and runs bench, which
+# prints one table; the same goes to target/bench/bench.json. It never fails because something is slow.
+#   --quick     a smoke run of a few seconds; its numbers mean nothing (with --growth: no picture)
+#   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
+#   --rows 4,7  only these rows
+#   --dir DIR   where the files are made, in a directory that is removed afterwards (default: below target/)
+# FLAGSTORE_LIB_DIR: a directory with a libflagstore.so that is built already.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+
+dir='' growth='' quick='' rows=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --dir) dir=$2; shift 2 ;;
+    --growth) growth=yes; shift ;;
+    --quick) quick=--quick; shift ;;
+    --rows) rows="--rows $2"; shift 2 ;;
+    *) echo "run.sh: no such option: $1" >&2; exit 2 ;;
+    esac
+done
+
+# What Debian calls it, and what pkg-config calls it.
+missing=()
+for pair in libsqlite3-dev:sqlite3 liblmdb-dev:lmdb libglib2.0-dev:glib-2.0 libjansson-dev:jansson \
+    libcjson-dev:libcjson; do
+    pkg-config --exists "${pair#*:}" 2>/dev/null || missing+=("${pair%:*}")
+done
+for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
+    command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
+done
+# Debian's matplotlib is for Debian's Python, which need not be the first in the path.
+python=python3
+if [ -n "$growth" ] && [ -z "$quick" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
+    python=/usr/bin/python3
+    $python -c 'import matplotlib' 2>/dev/null || missing+=(python3-matplotlib)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "tests/bench/run.sh: not installed: ${missing[*]}" >&2
+        exit 1
+    fi
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+if [ -z "${FLAGSTORE_LIB_DIR:-}" ]; then
+    cargo build --release --quiet --manifest-path "$root/Cargo.toml"
+    FLAGSTORE_LIB_DIR=$target/release
+fi
+[ -e "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1" ] || ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1"
+export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+
+out=$target/bench
+mkdir -p "$out"
+peers="sqlite3 lmdb glib-2.0 jansson libcjson"
+# Debian 12 has no yyjson; later ones do.
+yyjson=
+if [ "$(id -u)" = 0 ] && ! pkg-config --exists yyjson && apt-cache show libyyjson-dev >/dev/null 2>&1; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libyyjson-dev >/dev/null
+fi
+if pkg-config --exists yyjson; then
+    peers+=" yyjson"
+    yyjson=-DHAVE_YYJSON
+fi
+compile() { # NAME FILE...: with what every program of the benchmark shares
+    local name=$1
+    shift
+    # shellcheck disable=SC2086,SC2046
+    cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" -I"$here" \
+        "$here"/{common,measure,report,data}.c "$@" -o "$out/$name" \
+        $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
+}
+
+files=$(mktemp -d "${dir:-$out}/bench-files.XXXXXX")
+trap 'rm -rf "$files"' EXIT
+
+if [ -n "$growth" ]; then
+    compile growth "$here/growth.c"
+    "$out/growth" --dir "$files" --json "$out/growth.json" $quick
+    python3 -m json.tool "$out/growth.json" >/dev/null
+    [ -n "$quick" ] || "$python" "$here/growth.py" "$out/growth.json" "$here/growth.svg"
+    echo "as JSON: $out/growth.json${quick:+, not drawn}"
+    exit
+fi
+
+compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library}.c
+cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
+"$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
+python3 -m json.tool "$out/bench.json" >/dev/null
+echo "as JSON: $out/bench.json"
