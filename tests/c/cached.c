@@ -10,7 +10,8 @@ static const char *const NAMES[] = {"CHECKED", "WATCHED"};
 static void every_call_answers_from_the_same_picture(void) {
     for EACH_MODE(mode) {
         flagstore_error_t *error = GARBAGE;
-        put(FLAGS_FILE, " {\"s\": \"\\u00e9\\n\", \"n\" : 3e2, \"b\":true, \"o\": {\"y\":1, \"x\":[ ]}, \"b\" : false, \"\":null}");
+        put(FLAGS_FILE, " {\"s\": \"\\u00e9\\n\", \"n\" : 3e2, \"b\":true, \"o\": {\"y\":1, \"x\":[ ]},\n"
+                        "\"b\" : false, \"\":null}");
         flagstore_t *store = open_cached(FLAGS_FILE, mode);
         for (int look = 0; look < 3; look++) {
             CHECK_GET("{\"x\":[],\"y\":1}", store, "o");
@@ -125,6 +126,24 @@ static void changes_within_one_tick_are_not_missed(void) {
         CHECK_GET(json, store, "flag");
     }
     flagstore_free(store);
+}
+
+static void a_revision_tells_changes_within_one_tick_apart(void) {
+    for (int32_t mode = FLAGSTORE_READ_FRESH; mode <= FLAGSTORE_READ_CHECKED; mode++) {
+        put(FLAGS_FILE, "{\"flag\":0}");
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
+        uint64_t revision = flagstore_revision(store, NULL);
+        for (int round = 1; round < 1000; round++) {
+            char text[32];
+            snprintf(text, sizeof text, "{\"flag\":%d}", round % 10);
+            CHECK(unlink(FLAGS_FILE) == 0);
+            put(FLAGS_FILE, text); /* with the same inode number, if nobody keeps the one before open */
+            uint64_t next = flagstore_revision(store, NULL);
+            CHECK(next != revision && next == flagstore_revision(store, NULL));
+            revision = next;
+        }
+        flagstore_free(store);
+    }
 }
 
 static void a_time_set_back_hides_no_change(void) {
@@ -253,6 +272,7 @@ int main(void) {
     RUN(what_the_store_itself_changes_is_seen_at_once);
     RUN(what_others_change_is_seen);
     RUN(changes_within_one_tick_are_not_missed);
+    RUN(a_revision_tells_changes_within_one_tick_apart);
     RUN(a_time_set_back_hides_no_change);
     RUN(a_swapped_link_is_seen_each_time);
     RUN(a_directory_that_is_exchanged_is_seen);

@@ -1,5 +1,5 @@
 /* run: plain valgrind sanitizers */
-/* What the read modes cost and survive: threads, descriptors, reads without system calls, forks, no events to be had. */
+/* What the read modes cost and survive: threads, descriptors, reads without a system call, forks, a lack of events. */
 #include "cached.h"
 
 #include <linux/audit.h>
@@ -179,7 +179,7 @@ static void a_forked_child_reads_what_is_there(void) {
     flagstore_free(store);
 }
 
-/* Without fork's handlers, as a runtime may do it. The child allocates nothing: another thread may have been in malloc. */
+/* Without fork's handlers, as a runtime may do it. The child allocates nothing: a thread may have been in malloc. */
 static void a_fork_that_runs_no_handlers_is_noticed(void) {
     flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     put("next", "{\"flag\":false}");

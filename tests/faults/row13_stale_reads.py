@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Row 13: no read of a store that is CHECKED or WATCHED gives what was there before, on seven file systems and after six
-kinds of edit: CHECKED at once, WATCHED once its thread has been told, and never again what was before that.
+"""Row 13: no read of a store that is CHECKED or WATCHED gives what was there before, on seven file systems and after
+six kinds of edit: CHECKED at once, WATCHED once its thread has been told, and never again what was before that.
 
 Edits come in quick succession, of the same size, so that many leave the file's times as they were; pauses of all
 lengths around the tick of a file system's clock decide when a stamp may be trusted. Where Linux gives the others a
