@@ -38,6 +38,14 @@ fn c_programs_keep_the_contract() {
     }
 }
 
+/// Whoever looks at the file at every read sees what whoever reads it sees.
+#[test]
+fn c_programs_keep_the_contract_with_checked_reads() {
+    if installed("C", &["cc"]) {
+        run_c("checked", &["-DREAD_MODE=FLAGSTORE_READ_CHECKED"], &[]);
+    }
+}
+
 #[test]
 fn c_programs_are_clean_under_valgrind() {
     if installed("C under valgrind", &["cc", "valgrind"]) {

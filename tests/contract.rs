@@ -1,7 +1,7 @@
 //! One table of cases, run on every backend: a new backend is one more line in `each_store`.
 
 use flagstore::{
-    Batch, Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, Kind, Value, Watch,
+    Batch, Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, Kind, ReadMode, Value, Watch,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 /// Runs the case on an empty store of each kind.
 fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = |name: &str, durability| {
-        let options = FileOptions { durability, ..FileOptions::default() };
+    let file = |name: &str, read_mode, durability| {
+        let options = FileOptions { read_mode, durability, ..FileOptions::default() };
         let store = FileFlagStore::open_with(directory.path().join(name), options).expect("the file opens");
         Arc::new(store) as Arc<dyn FlagStore>
     };
     case("memory", &(Arc::new(InMemoryFlagStore::new()) as Arc<dyn FlagStore>));
-    case("file", &file("durable.json", Durability::Durable));
-    case("file without sync", &file("atomic.json", Durability::Atomic));
-    case("file in order", &file("ordered.json", Durability::Ordered));
+    case("file", &file("durable.json", ReadMode::Fresh, Durability::Durable));
+    case("file without sync", &file("atomic.json", ReadMode::Fresh, Durability::Atomic));
+    case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
+    case("file checked", &file("checked.json", ReadMode::Checked, Durability::Atomic));
+    case("file watched", &file("watched.json", ReadMode::Watched, Durability::Atomic));
 }
 
 fn value(json: &str) -> Value {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) struct Picture {
     pub(super) stamp: Stamp,
     pub(super) flags: Snapshot,
-    /// Kept open, so that no other file gets its number, and the kernel remembers that its times have been seen.
+    /// Kept open: the stamp may be settled only as long as it is.
     _file: Option<File>,
 }
 
@@ -89,7 +89,7 @@ impl Cache {
             self.remote.store(stamp.device(), Relaxed);
             return None;
         }
-        if !stamp.is_settled(&file, before) {
+        if !stamp.is_settled_while_open(&file, before) {
             return None;
         }
         let flags = document::snapshot(json::utf8(&bytes).ok()?, self.max_bytes).ok()?.indexed().ok()?;

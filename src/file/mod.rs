@@ -33,8 +33,9 @@ use std::time::Instant;
 
 /// Flags in one JSON file, shared with any number of threads, processes and people with editors.
 ///
-/// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it atomically and durably. A missing file is
-/// an empty store; a file that is not one JSON object is [`Error::Corrupt`] from every call and is never overwritten.
+/// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it
+/// atomically and durably. A missing file is an empty store; a file that is not one JSON object is
+/// [`Error::Corrupt`] from every call and is never overwritten.
 pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,

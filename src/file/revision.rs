@@ -53,8 +53,7 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     (content.stamp, bytes).hash(&mut hasher);
     let revision = hasher.finish().max(MISSING + 1);
-    let settled = content.stamp.is_settled(&content.file, before);
-    let known = settled.then(|| Known { stamp: content.stamp, revision }.into());
+    let known = content.stamp.is_settled(before).then(|| Known { stamp: content.stamp, revision }.into());
     store.known.store(known);
     Ok(revision)
 }

@@ -44,14 +44,20 @@ impl Stamp {
         self.device
     }
 
-    /// Whether every change since the stamp was taken from the open file shows in it: clocks of file systems are
-    /// coarse. `before` is their clock at a moment before the content was read. A stamp without nanoseconds may be
-    /// of a clock that has only (even) seconds; one in the future is of none that can be trusted.
-    pub(super) fn is_settled(&self, file: &File, before: Duration) -> bool {
+    /// Whether every change since the stamp was taken shows in it: clocks of file systems are coarse. `before` is their
+    /// clock at a moment before the content was read. A stamp without nanoseconds may be of a clock that has only
+    /// (even) seconds; one in the future is of none that can be trusted.
+    pub(super) fn is_settled(&self, before: Duration) -> bool {
         let newest = since_epoch(self.modified.max(self.changed));
         let coarse = self.modified.1 == 0 && self.changed.1 == 0;
         let tick = Duration::from_millis(if coarse { 2_100 } else { 20 });
-        before.checked_sub(newest).is_some_and(|age| age > tick) || self.changed.1 != 0 && sys::has_precise_times(file)
+        before.checked_sub(newest).is_some_and(|age| age > tick)
+    }
+
+    /// The same of a stamp that was taken from the file, and for as long as that is kept open: no new file has its
+    /// number, and the kernel may remember that its times have been seen.
+    pub(super) fn is_settled_while_open(&self, file: &File, before: Duration) -> bool {
+        self.is_settled(before) || self.changed.1 != 0 && sys::has_precise_times(file)
     }
 
     /// Whether it changed so lately that whoever changed it may not be done.

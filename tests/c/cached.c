@@ -10,8 +10,9 @@ static const char *const NAMES[] = {"CHECKED", "WATCHED"};
 static void every_call_answers_from_the_same_picture(void) {
     for EACH_MODE(mode) {
         flagstore_error_t *error = GARBAGE;
-        put(FLAGS_FILE, " {\"s\": \"\\u00e9\\n\", \"n\" : 3e2, \"b\":true, \"o\": {\"y\":1, \"x\":[ ]}, \"b\" : false, \"\":null}");
-        flagstore_t *store = open_mode(FLAGS_FILE, mode);
+        put(FLAGS_FILE, " {\"s\": \"\\u00e9\\n\", \"n\" : 3e2, \"b\":true, \"o\": {\"y\":1, \"x\":[ ]},\n"
+                        "\"b\" : false, \"\":null}");
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
         for (int look = 0; look < 3; look++) {
             CHECK_GET("{\"x\":[],\"y\":1}", store, "o");
             CHECK_GET("false", store, "b"); /* of a repeated key, the last */
@@ -39,7 +40,7 @@ static void every_call_answers_from_the_same_picture(void) {
 static void a_snapshot_stays_as_it_was_and_outlives_the_store(void) {
     for EACH_MODE(mode) {
         put(FLAGS_FILE, "{\"a\":1,\"b\":2}");
-        flagstore_t *store = open_mode(FLAGS_FILE, mode);
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
         flagstore_snapshot_t *before = flagstore_snapshot(store, NULL);
         SET(store, "a", "3");
         flagstore_snapshot_t *after = flagstore_snapshot(store, NULL);
@@ -56,7 +57,7 @@ static void a_snapshot_stays_as_it_was_and_outlives_the_store(void) {
 
 static void what_the_store_itself_changes_is_seen_at_once(void) {
     for EACH_MODE(mode) {
-        flagstore_t *store = open_mode(FLAGS_FILE, mode);
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
         for (int round = 0; round < 200; round++) {
             char json[16];
             flagstore_error_t *error = GARBAGE;
@@ -82,7 +83,7 @@ static void what_the_store_itself_changes_is_seen_at_once(void) {
 
 static void what_others_change_is_seen(void) {
     for EACH_MODE(mode) {
-        flagstore_t *store = open_mode(FLAGS_FILE, mode), *other = open_mode(FLAGS_FILE, FLAGSTORE_READ_FRESH);
+        flagstore_t *store = open_cached(FLAGS_FILE, mode), *other = open_cached(FLAGS_FILE, FLAGSTORE_READ_FRESH);
         for (int round = 0; round < 30; round++) {
             char json[16], text[32];
             snprintf(json, sizeof json, "%d", 10 + round);
@@ -110,7 +111,7 @@ static void what_others_change_is_seen(void) {
 
 /* The clock of a file system ticks every few milliseconds: many of these changes leave size and times as they were. */
 static void changes_within_one_tick_are_not_missed(void) {
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
     for (int round = 0; round < 1000; round++) {
         char json[16], text[32];
         snprintf(json, sizeof json, "%d", 1000 + round);
@@ -127,10 +128,28 @@ static void changes_within_one_tick_are_not_missed(void) {
     flagstore_free(store);
 }
 
+static void a_revision_tells_changes_within_one_tick_apart(void) {
+    for (int32_t mode = FLAGSTORE_READ_FRESH; mode <= FLAGSTORE_READ_CHECKED; mode++) {
+        put(FLAGS_FILE, "{\"flag\":0}");
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
+        uint64_t revision = flagstore_revision(store, NULL);
+        for (int round = 1; round < 1000; round++) {
+            char text[32];
+            snprintf(text, sizeof text, "{\"flag\":%d}", round % 10);
+            CHECK(unlink(FLAGS_FILE) == 0);
+            put(FLAGS_FILE, text); /* with the same inode number, if nobody keeps the one before open */
+            uint64_t next = flagstore_revision(store, NULL);
+            CHECK(next != revision && next == flagstore_revision(store, NULL));
+            revision = next;
+        }
+        flagstore_free(store);
+    }
+}
+
 static void a_time_set_back_hides_no_change(void) {
     for EACH_MODE(mode) {
         put(FLAGS_FILE, "{\"flag\":1}");
-        flagstore_t *store = open_mode(FLAGS_FILE, mode);
+        flagstore_t *store = open_cached(FLAGS_FILE, mode);
         CHECK_GET("1", store, "flag");
         struct stat before = STATUS_OF(FLAGS_FILE);
         overwrite(FLAGS_FILE, "{\"flag\":2}");
@@ -151,7 +170,7 @@ static void a_swapped_link_is_seen_each_time(void) {
         CHECK(mkdir("map", 0755) == 0 && symlink("..data/flags.json", "map/flags.json") == 0);
         CHECK(mkdir("map/..0", 0755) == 0 && symlink("..0", "map/..data") == 0);
         put("map/..0/flags.json", "{\"flag\":0}");
-        flagstore_t *store = open_mode("map/flags.json", mode);
+        flagstore_t *store = open_cached("map/flags.json", mode);
         CHECK_GET("0", store, "flag");
         for (int round = 1; round < 8; round++) {
             char version[32], path[64], json[16], text[32];
@@ -177,7 +196,7 @@ static void a_directory_that_is_exchanged_is_seen(void) {
         CHECK(mkdir("other", 0755) == 0 && mkdir("other/near", 0755) == 0);
         put("far/near/flags.json", "{\"flag\":1}");
         put("other/near/flags.json", "{\"flag\":2}");
-        flagstore_t *store = open_mode("far/near/flags.json", mode);
+        flagstore_t *store = open_cached("far/near/flags.json", mode);
         CHECK_GET("1", store, "flag");
         CHECK(rename("far", "gone") == 0 && rename("other", "far") == 0);
         CHECK_SEEN(mode, "2", store, "flag");
@@ -222,7 +241,7 @@ static void check_same_error(flagstore_t *store, flagstore_t *fresh) {
 static void what_cannot_be_read_is_an_error_and_gets_well_again(void) {
     for EACH_MODE(mode) {
         CHECK(mkdir("dir", 0755) == 0);
-        flagstore_t *store = open_mode("dir/flags.json", mode), *fresh = open_mode("dir/flags.json", 0);
+        flagstore_t *store = open_cached("dir/flags.json", mode), *fresh = open_cached("dir/flags.json", 0);
         SET(store, "flag", "1");
         put("dir/flags.json", "{\n \"flag\": 2");
         CHECK_EVENTUALLY(is_broken(store, FLAGSTORE_CORRUPT));
@@ -253,6 +272,7 @@ int main(void) {
     RUN(what_the_store_itself_changes_is_seen_at_once);
     RUN(what_others_change_is_seen);
     RUN(changes_within_one_tick_are_not_missed);
+    RUN(a_revision_tells_changes_within_one_tick_apart);
     RUN(a_time_set_back_hides_no_change);
     RUN(a_swapped_link_is_seen_each_time);
     RUN(a_directory_that_is_exchanged_is_seen);

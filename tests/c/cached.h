@@ -4,10 +4,9 @@
 
 #include "check.h"
 
-static inline flagstore_t *open_mode(const char *path, int32_t mode) {
-    flagstore_file_options_t options = {.size = sizeof options, .read_mode = mode, .durability = FLAGSTORE_ATOMIC};
+static inline flagstore_t *open_cached(const char *path, int32_t mode) {
     flagstore_error_t *error = GARBAGE;
-    flagstore_t *store = flagstore_file_open_with(path, &options, &error);
+    flagstore_t *store = open_mode(path, mode, FLAGSTORE_ATOMIC, &error);
     CHECK_OK(error);
     return store;
 }

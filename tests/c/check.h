@@ -274,8 +274,27 @@ static inline int check_summary(const char *what) {
 #define FLAGS_FILE "flags.json"
 #define LOCK_FILE ".flags.json.lock"
 
+static inline flagstore_t *open_mode(const char *path, int32_t read_mode, int32_t durability,
+                                     flagstore_error_t **error) {
+    flagstore_file_options_t options = {.size = sizeof options, .read_mode = read_mode, .durability = durability};
+    return flagstore_file_open_with(path, &options, error);
+}
+
+#ifdef READ_MODE /* the same promises, kept in another read mode */
+static inline flagstore_t *open_in_read_mode(const char *path, flagstore_error_t **error) {
+    return open_mode(path, READ_MODE, FLAGSTORE_DURABLE, error);
+}
+#define flagstore_file_open open_in_read_mode
+#endif
+
 static inline flagstore_t *open_memory(flagstore_error_t **error) { return flagstore_memory_open(error); }
 static inline flagstore_t *open_file(flagstore_error_t **error) { return flagstore_file_open(FLAGS_FILE, error); }
+static inline flagstore_t *open_checked(flagstore_error_t **error) {
+    return open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED, FLAGSTORE_ATOMIC, error);
+}
+static inline flagstore_t *open_watched(flagstore_error_t **error) {
+    return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_ATOMIC, error);
+}
 static inline flagstore_t *open_custom(flagstore_error_t **error) { return open_forwarding(open_file(error), error); }
 
 struct store_kind {
@@ -286,6 +305,8 @@ struct store_kind {
 static const struct store_kind STORE_KINDS[] = {
     {"memory", open_memory},
     {"file", open_file},
+    {"file checked", open_checked},
+    {"file watched", open_watched},
     {"custom", open_custom},
 };
 

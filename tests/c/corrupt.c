@@ -1,4 +1,4 @@
-/* run: plain valgrind sanitizers */
+/* run: plain checked valgrind sanitizers */
 /* A file that is not one JSON object: every call says FLAGSTORE_CORRUPT and where, and nobody writes over it. */
 #include "check.h"
 

@@ -1,4 +1,4 @@
-/* run: plain valgrind sanitizers */
+/* run: plain checked valgrind sanitizers */
 /* The file store's bytes: creation, the one layout it writes, and that it writes only when something changed. */
 #include "check.h"
 

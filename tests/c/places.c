@@ -1,4 +1,4 @@
-/* run: plain valgrind sanitizers */
+/* run: plain checked valgrind sanitizers */
 /* Where a file store may live: links, permissions, directories that come and go, and what is no file at all. */
 #include "check.h"
 

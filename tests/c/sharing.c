@@ -1,4 +1,4 @@
-/* run: plain valgrind sanitizers */
+/* run: plain checked valgrind sanitizers */
 /* Threads and processes on one store: no change is lost, and no reader sees half of one. */
 #include "check.h"
 

@@ -1,4 +1,4 @@
-/* run: plain valgrind sanitizers */
+/* run: plain checked valgrind sanitizers */
 /* A snapshot is one picture of every flag, whatever becomes of the store it was taken of. */
 #include "check.h"
 

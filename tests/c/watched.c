@@ -1,5 +1,5 @@
 /* run: plain valgrind sanitizers */
-/* What the read modes cost and survive: threads, descriptors, reads without system calls, forks, no events to be had. */
+/* What the read modes cost and survive: threads, descriptors, reads without a system call, forks, a lack of events. */
 #include "cached.h"
 
 #include <linux/audit.h>
@@ -38,13 +38,13 @@ static int count_descriptors(void) {
 
 static void a_watched_store_has_one_thread_and_a_checked_store_none(void) {
     int threads = count_threads(), descriptors = count_descriptors();
-    flagstore_t *checked = open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
+    flagstore_t *checked = open_cached(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
     SET(checked, "flag", "1");
     CHECK_GET("1", checked, "flag");
     CHECK_INT(threads, count_threads());
     CHECK_INT(descriptors + 1, count_descriptors());
-    flagstore_t *one = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
-    flagstore_t *two = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *one = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *two = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     CHECK_INT(threads + 2, count_threads());
     CHECK_EVENTUALLY(count_threads_named("flagstore-cache") == 2); /* a thread names itself */
     CHECK_EVENTUALLY(count_descriptors() == descriptors + 1 + 2 * 3);
@@ -59,7 +59,7 @@ static void a_watched_store_has_one_thread_and_a_checked_store_none(void) {
 static void a_store_is_freed_in_the_middle_of_changes(void) {
     int descriptors = count_descriptors();
     for (int round = 0; round < 100; round++) {
-        flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+        flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
         for (int change = 0; change < round % 4; change++)
             CHECK(flagstore_set_int64(store, "flag", 10 * round + change, NULL));
         flagstore_free(store);
@@ -112,8 +112,8 @@ static bool has_filter(flagstore_t *store) {
 }
 
 static void a_watched_store_reads_without_a_system_call(void) {
-    flagstore_t *watched = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
-    flagstore_t *checked = open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
+    flagstore_t *watched = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *checked = open_cached(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
     SET(watched, "flag", "true");
     if (has_filter(watched)) {
         for (int round = 0; round < 10; round++) {
@@ -133,8 +133,8 @@ static void a_watched_store_reads_without_a_system_call(void) {
 }
 
 static void what_a_wait_has_seen_the_next_read_sees(void) {
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
-    flagstore_t *other = open_mode(FLAGS_FILE, FLAGSTORE_READ_FRESH);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *other = open_cached(FLAGS_FILE, FLAGSTORE_READ_FRESH);
     SET(store, "flag", "true");
     for (int round = 0; round < 50; round++) {
         uint64_t revision = flagstore_revision(store, NULL);
@@ -150,7 +150,7 @@ static void what_a_wait_has_seen_the_next_read_sees(void) {
 /* ---- forks ---- */
 
 static void check_in_child(void *inherited) {
-    flagstore_t *store = inherited, *own = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *store = inherited, *own = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     CHECK_GET("true", store, "flag");
     for (int round = 0; round < 50; round++) {
         char json[16], text[64];
@@ -169,7 +169,7 @@ static void check_in_child(void *inherited) {
 }
 
 static void a_forked_child_reads_what_is_there(void) {
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     for (int round = 0; round < 5; round++) {
         SET(store, "flag", "true");
         CHECK_EVENTUALLY(blind_read(store) != LOOKED);
@@ -179,9 +179,9 @@ static void a_forked_child_reads_what_is_there(void) {
     flagstore_free(store);
 }
 
-/* Without fork's handlers, as a runtime may do it. The child allocates nothing: another thread may have been in malloc. */
+/* Without fork's handlers, as a runtime may do it. The child allocates nothing: a thread may have been in malloc. */
 static void a_fork_that_runs_no_handlers_is_noticed(void) {
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     put("next", "{\"flag\":false}");
     SET(store, "flag", "true");
     CHECK_EVENTUALLY(blind_read(store) != LOOKED);
@@ -223,7 +223,7 @@ static void check_without_events(void *unused) {
         return;
     }
     flagstore_set_log(count_warnings, NULL, FLAGSTORE_LOG_WARN);
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_WATCHED);
     CHECK_EVENTUALLY(__atomic_load_n(&warnings, __ATOMIC_SEQ_CST) == 1);
     for (int round = 0; round < 50; round++) {
         char json[16], text[64];
@@ -260,7 +260,7 @@ static void many_flags_take_little_more_than_their_file(void) {
         fprintf(file, "%s\n  \"team-7.feature-%06d\": %s", i ? "," : "{", i, i % 3 ? "true" : "\"variant\"");
     CHECK(file && fputs("\n}\n", file) >= 0 && fclose(file) == 0);
     size_t before = resident();
-    flagstore_t *store = open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
+    flagstore_t *store = open_cached(FLAGS_FILE, FLAGSTORE_READ_CHECKED);
     CHECK_EVENTUALLY(flagstore_get_bool(store, "team-7.feature-099998", false, NULL));
     CHECK_INT(100000, flagstore_len(store, NULL));
     printf("100 000 flags kept: %.2f x their file\n",

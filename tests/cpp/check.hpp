@@ -154,6 +154,13 @@ inline flagstore::store open_forwarding(flagstore::store owned) {
     return flagstore::store(flagstore_backend_open(&backend, nullptr));
 }
 
+inline flagstore::store open_cached(const std::string &path, std::int32_t read_mode) {
+    flagstore::file_options options;
+    options.read_mode = read_mode;
+    options.durability = FLAGSTORE_ATOMIC;
+    return flagstore::store::file(path, options);
+}
+
 struct kind {
     const char *name;
     flagstore::store (*open)(const directory &);
@@ -161,6 +168,8 @@ struct kind {
 static const kind KINDS[] = {
     {"memory", [](const directory &) { return flagstore::store::memory(); }},
     {"file", [](const directory &here) { return flagstore::store::file(here / "flags.json"); }},
+    {"file checked", [](const directory &here) { return open_cached(here / "flags.json", FLAGSTORE_READ_CHECKED); }},
+    {"file watched", [](const directory &here) { return open_cached(here / "flags.json", FLAGSTORE_READ_WATCHED); }},
     {"custom", [](const directory &here) { return open_forwarding(flagstore::store::file(here / "flags.json")); }},
 };
 

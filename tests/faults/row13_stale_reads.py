@@ -77,9 +77,10 @@ def test(folder):
         with on_disk(os.path.join(folder, system), kind) as place:
             fill(place)
             counts.measure(system, place)
-    with tmpfs(os.path.join(folder, "tmpfs")) as place:
-        fill(place)
-        counts.measure("tmpfs", place)
+    for kind in ["tmpfs", "ramfs"]:
+        with tmpfs(os.path.join(folder, kind), kind) as place:
+            fill(place)
+            counts.measure(kind, place)
     with overlay(os.path.join(folder, "overlay"), fill) as place:
         counts.measure("overlayfs", place)
     fill(shown := os.path.join(folder, "shown"))

@@ -141,6 +141,15 @@ const (
 	Object Type = C.FLAGSTORE_TYPE_OBJECT
 )
 
+// ReadMode is how reads reach the file.
+type ReadMode int32
+
+const (
+	Fresh   ReadMode = C.FLAGSTORE_READ_FRESH   // every read reads the file
+	Checked ReadMode = C.FLAGSTORE_READ_CHECKED // every read looks at its size and times
+	Watched ReadMode = C.FLAGSTORE_READ_WATCHED // a thread is told of changes; a read looks into memory
+)
+
 // Durability is what a change to a file survives once the call has returned.
 type Durability int32
 
@@ -152,6 +161,7 @@ const (
 
 // FileOptions says how to open a file; zero is the default in every field.
 type FileOptions struct {
+	ReadMode     ReadMode
 	Durability   Durability
 	OpenExisting bool          // a missing file is an error
 	ReadOnly     bool          // every change fails with ReadOnly, nothing is created
@@ -163,6 +173,7 @@ type FileOptions struct {
 func (o FileOptions) c() *C.flagstore_file_options_t {
 	options := &C.flagstore_file_options_t{
 		size:            C.sizeof_flagstore_file_options_t,
+		read_mode:       C.int32_t(o.ReadMode),
 		durability:      C.int32_t(o.Durability),
 		lock_timeout_ms: milliseconds(o.LockTimeout),
 		mode:            C.uint32_t(o.Mode),

@@ -20,10 +20,17 @@ var kinds = []struct {
 }{
 	{"memory", func(t *testing.T) (*flagstore.Store, error) { return flagstore.OpenMemory() }},
 	{"file", func(t *testing.T) (*flagstore.Store, error) { return flagstore.OpenFile(flagFile(t)) }},
+	{"file checked", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Checked) }},
+	{"file watched", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Watched) }},
 	{"backend", openForward},
 }
 
 func flagFile(t *testing.T) string { return filepath.Join(t.TempDir(), "flags.json") }
+
+func openCached(t *testing.T, mode flagstore.ReadMode) (*flagstore.Store, error) {
+	options := flagstore.FileOptions{ReadMode: mode, Durability: flagstore.Atomic}
+	return flagstore.OpenFileWith(flagFile(t), options)
+}
 
 func onEachKind(t *testing.T, check func(t *testing.T, store *flagstore.Store)) {
 	for _, kind := range kinds {

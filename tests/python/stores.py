@@ -32,6 +32,10 @@ KINDS = {
     "File": lambda folder: Store.file(os.path.join(folder, "flags.json")),
     "AtomicFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.ATOMIC),
     "OrderedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.ORDERED),
+    "CheckedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_CHECKED,
+                                             durability=flagstore.ATOMIC),
+    "WatchedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_WATCHED,
+                                             durability=flagstore.ATOMIC),
     "Backend": lambda folder: open_backend(Forwarding(Store.file(os.path.join(folder, "flags.json")))),
 }
 

@@ -111,9 +111,10 @@ module Fiddlestore
   end
 
   # flagstore_file_options_t: size, read_mode, durability, flags, lock_timeout_ms, mode, reserved, max_bytes.
-  def self.packed(durability: :durable, existing: false, read_only: false, lock_timeout: 0, mode: 0, max_bytes: 0)
+  def self.packed(read_mode: :fresh, durability: :durable, existing: false, read_only: false, lock_timeout: 0, mode: 0,
+                  max_bytes: 0)
     flags = (existing ? 1 : 0) | (read_only ? 2 : 0)
-    [40, 0, %i[durable atomic ordered].index(durability), flags, (lock_timeout * 1000).ceil, mode, 0, max_bytes]
+    [40, %i[fresh checked watched].index(read_mode), %i[durable atomic ordered].index(durability), flags, (lock_timeout * 1000).ceil, mode, 0, max_bytes]
       .pack("JllLlLLQ")
   end
 

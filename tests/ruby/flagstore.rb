@@ -13,6 +13,7 @@ require "json"
 # watches) and flagstore_backend.rb (backends in Ruby). It needs the ffi gem, and libflagstore.so.0.1 where the loader finds it.
 module Flagstore
   TYPES = %i[absent null bool number string array object].freeze
+  READ_MODES = { fresh: 0, checked: 1, watched: 2 }.freeze
   DURABILITIES = { durable: 0, atomic: 1, ordered: 2 }.freeze
   LOG_LEVELS = { error: 1, warn: 2, info: 3, debug: 4 }.freeze
 
@@ -246,6 +247,7 @@ module Flagstore
   end
 
   # Opens a JSON file, created if missing.
+  #   read_mode     :fresh, :checked (a look at size and times), :watched (a thread is told of changes)
   #   durability    :durable, :atomic (a killed process, not power loss), :ordered (power loss may take the last changes)
   #   existing      true: a missing file is an error
   #   read_only     true: every change is READ_ONLY, nothing is created
@@ -259,9 +261,11 @@ module Flagstore
     end)
   end
 
-  def self.file_options(durability: :durable, existing: false, read_only: false, lock_timeout: nil, mode: 0, max_bytes: 0)
+  def self.file_options(read_mode: :fresh, durability: :durable, existing: false, read_only: false, lock_timeout: nil,
+                        mode: 0, max_bytes: 0)
     options = C::FileOptions.new
     options[:size] = C::FileOptions.size
+    options[:read_mode] = READ_MODES.fetch(read_mode)
     options[:durability] = DURABILITIES.fetch(durability)
     options[:flags] = (existing ? 1 : 0) | (read_only ? 2 : 0)
     options[:lock_timeout_ms] =

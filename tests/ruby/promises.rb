@@ -15,8 +15,14 @@ module Promises
   KINDS = {
     memory: ->(library, _directory) { library.memory },
     file: ->(library, directory) { library.file(File.join(directory, "flags.json")) },
+    checked: ->(library, directory) { cached(library, directory, :checked) },
+    watched: ->(library, directory) { cached(library, directory, :watched) },
     backend: ->(library, directory) { library.backend(Forwarding.new(directory)) }
   }.freeze
+
+  def self.cached(library, directory, mode)
+    library.file(File.join(directory, "flags.json"), read_mode: mode, durability: :atomic)
+  end
 
   def self.check(library)
     kinds_of(library).each { |kind, open| test_class(library, kind, open, Contract, Refusals) }
