@@ -50,7 +50,9 @@ class Editors:
         os.replace(beside, self.path)
 
     def install(self):
-        common.call(*self.at_once, "install", "-m", "644", self.made, self.path)
+        # It fails where a set brings the file back between its unlink and its creation: then it is called again.
+        install = [*self.at_once, "install", "-m", "644", self.made, self.path]
+        common.wait_until(lambda: subprocess.run(install, stderr=subprocess.DEVNULL, check=False).returncode == 0, "install")
 
     def checkout(self):
         blob = subprocess.check_output([*self.git, "hash-object", "-w", self.made], text=True).strip()
