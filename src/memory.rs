@@ -1,17 +1,15 @@
 use crate::change::{Changes, Stop};
-use crate::text::Text;
 use crate::{Batch, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwap;
-use rpds::HashTrieMapSync;
+use flags::Flags;
 use std::time::Instant;
 
-/// An immutable map: a changed one shares all but a path with the one before, a clone shares everything.
-pub(crate) type Flags = HashTrieMapSync<Text, Value, foldhash::fast::RandomState>;
+pub(crate) mod flags;
 
 /// Flags for the life of the process.
 ///
-/// The map is immutable and stands behind an atomic pointer: a reader takes no lock and never waits for a writer,
-/// a change shares all but a path of the old map, and a fork at any moment leaves the child a whole store.
+/// The flags are immutable and stand behind an atomic pointer: a reader takes no lock and never waits for a writer,
+/// a change shares all but a few of the old ones, and a fork at any moment leaves the child a whole store.
 pub struct InMemoryFlagStore {
     flags: ArcSwap<Flags>,
     changes: Changes,
@@ -20,47 +18,25 @@ pub struct InMemoryFlagStore {
 impl InMemoryFlagStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { flags: ArcSwap::from_pointee(empty()), changes: Changes::new() }
+        Self { flags: ArcSwap::from_pointee(Flags::new()), changes: Changes::new() }
     }
 
-    /// Puts what `change` makes of the flags in their place, again if another thread was faster. `None`: no change.
-    /// Gives the flags as they were before.
-    fn update(&self, change: impl Fn(&Flags) -> Result<Option<Flags>>) -> Result<Flags> {
+    /// Makes the batch's changes, again if another thread was faster. Whether a key that it changes was there.
+    fn apply(&self, batch: &Batch) -> Result<bool> {
         loop {
             let before = self.flags.load();
-            let Some(after) = change(&before)? else {
-                return Ok(Flags::clone(&before));
+            batch.check(|key| before.get(key).map(ValueRef::compact))?;
+            let existed = batch.edits().any(|(key, _)| before.get(key).is_some());
+            let Some(after) = before.changed_by(batch)? else {
+                return Ok(existed);
             };
             let seen = self.flags.compare_and_swap(&*before, after.into());
             if std::ptr::eq(&**seen, &**before) {
                 self.changes.bump();
-                return Ok(Flags::clone(&before));
+                return Ok(existed);
             }
         }
     }
-
-    fn apply(&self, batch: &Batch) -> Result<Flags> {
-        self.update(|flags| {
-            batch.check(|key| flags.get(key).map(Value::as_ref))?;
-            let mut after = if batch.clears() { empty() } else { flags.clone() };
-            let mut changed = batch.clears() && !flags.is_empty();
-            for (key, value) in batch.edits() {
-                match value {
-                    Some(value) if after.get(key) != Some(value) => after.insert_mut(key.into(), value.clone()),
-                    None if after.contains_key(key) => {
-                        after.remove_mut(key);
-                    }
-                    _ => continue,
-                }
-                changed = true;
-            }
-            Ok(changed.then_some(after))
-        })
-    }
-}
-
-fn empty() -> Flags {
-    Flags::new_with_hasher_and_ptr_kind(foldhash::fast::RandomState::default())
 }
 
 impl Default for InMemoryFlagStore {
@@ -71,7 +47,7 @@ impl Default for InMemoryFlagStore {
 
 impl FlagStore for InMemoryFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
-        Ok(self.flags.load().get(key).cloned())
+        self.flags.load().get(key).map(|json| ValueRef::compact(json).to_value()).transpose()
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
@@ -79,19 +55,19 @@ impl FlagStore for InMemoryFlagStore {
     }
 
     fn delete(&self, key: &str) -> Result<bool> {
-        Ok(self.apply(&Batch::of(key, None))?.contains_key(key))
+        self.apply(&Batch::of(key, None))
     }
 
     fn list_all(&self) -> Result<Snapshot> {
-        Ok(Snapshot::of_map(Flags::clone(&self.flags.load())))
+        Ok(Snapshot::of_flags(self.flags.load_full()))
     }
 
     fn len(&self) -> Result<usize> {
-        Ok(self.flags.load().size())
+        Ok(self.flags.load().len())
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
-        visit(self.flags.load().get(key).map(Value::as_ref));
+        visit(self.flags.load().get(key).map(ValueRef::compact));
         Ok(())
     }
 

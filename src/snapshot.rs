@@ -1,7 +1,6 @@
 use crate::json::{Fault, MAX_BYTES, Scanner, Style, Writer};
-use crate::memory::Flags;
-use crate::text::Text;
-use crate::{Error, Result, Value, ValueRef};
+use crate::memory::flags::{Flag as SharedFlag, Flags};
+use crate::{Error, Result, ValueRef};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use once_cell::race::OnceBox;
@@ -44,8 +43,8 @@ struct Index {
 /// The flags of a memory store, shared with it; put in order when somebody asks by index. Two threads may both do
 /// that, but neither waits for the other, which a fork might have taken away.
 struct Shared {
-    flags: Flags,
-    sorted: OnceBox<Vec<(Text, Value)>>,
+    flags: Arc<Flags>,
+    sorted: OnceBox<Vec<SharedFlag>>,
 }
 
 impl Snapshot {
@@ -55,7 +54,7 @@ impl Snapshot {
         Ok(builder)
     }
 
-    pub(crate) fn of_map(flags: Flags) -> Self {
+    pub(crate) fn of_flags(flags: Arc<Flags>) -> Self {
         Self(Picture::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
     }
 
@@ -63,7 +62,7 @@ impl Snapshot {
     pub fn len(&self) -> usize {
         match &self.0 {
             Picture::Packed(packed) => packed.flags.len(),
-            Picture::Shared(shared) => shared.flags.size(),
+            Picture::Shared(shared) => shared.flags.len(),
         }
     }
 
@@ -101,9 +100,7 @@ impl Snapshot {
     pub(crate) fn entry(&self, index: usize) -> Option<(&str, &str)> {
         match &self.0 {
             Picture::Packed(packed) => (index < packed.flags.len()).then(|| packed.entry(index)),
-            Picture::Shared(shared) => {
-                shared.sorted().get(index).map(|(key, value)| (key.with_nul(), value.text().with_nul()))
-            }
+            Picture::Shared(shared) => shared.sorted().get(index).map(SharedFlag::with_nul),
         }
     }
 
@@ -111,7 +108,7 @@ impl Snapshot {
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
             Picture::Packed(packed) => packed.find(key).map(|index| packed.entry(index).1),
-            Picture::Shared(shared) => shared.flags.get(key).map(|value| value.text().with_nul()),
+            Picture::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
         }
     }
 
@@ -185,10 +182,10 @@ impl Packed {
 }
 
 impl Shared {
-    fn sorted(&self) -> &[(Text, Value)] {
+    fn sorted(&self) -> &[SharedFlag] {
         self.sorted.get_or_init(|| {
-            let mut flags: Vec<_> = self.flags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-            flags.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            let mut flags: Vec<_> = self.flags.iter().cloned().collect();
+            flags.sort_unstable_by(|a, b| a.key().cmp(b.key()));
             Box::new(flags)
         })
     }
