@@ -106,6 +106,39 @@ static void a_link_may_be_turned_to_another_file(void) {
     flagstore_free(store);
 }
 
+enum { SWAPS = 3000 };
+
+/* As a deploy does that turns "current" to another version. */
+static void swap(void *nothing) {
+    (void)nothing;
+    for (int i = 0; i < SWAPS; i++)
+        CHECK(symlink(i % 2 ? "a" : "b", "current-new") == 0 && rename("current-new", "current") == 0);
+}
+
+/* What was read of one version never lands in the other. */
+static void a_link_that_is_swapped_during_sets_mixes_no_versions(void) {
+    CHECK(mkdir("a", 0755) == 0 && mkdir("b", 0755) == 0 && symlink("a", "current") == 0);
+    put("a/" FLAGS_FILE, "{\"version\": \"a\"}");
+    put("b/" FLAGS_FILE, "{\"version\": \"b\"}");
+    flagstore_file_options_t options = {.size = sizeof options, .durability = FLAGSTORE_ATOMIC};
+    flagstore_t *store = flagstore_file_open_with("current/" FLAGS_FILE, &options, NULL);
+    pid_t swapper = start_child(swap, NULL);
+    int sets = 0;
+    for (siginfo_t ended = {.si_pid = 0}; ended.si_pid == 0; sets++) {
+        flagstore_error_t *error = NULL; /* EBUSY: it was overtaken each time */
+        if (!flagstore_set_int64(store, "n", sets, &error)) CHECK_INT(EBUSY, flagstore_error_os_code(error));
+        flagstore_free(error);
+        CHECK(waitid(P_PID, (id_t)swapper, &ended, WEXITED | WNOHANG | WNOWAIT) == 0);
+    }
+    end_child(swapper);
+    flagstore_free(store);
+    for (int i = 0; i < 2; i++) {
+        flagstore_t *version = open_path(i ? "b/" FLAGS_FILE : "a/" FLAGS_FILE);
+        CHECK_GET(i ? "\"b\"" : "\"a\"", version, "version");
+        flagstore_free(version);
+    }
+}
+
 static void a_dangling_link_is_an_error_not_an_empty_store(void) {
     flagstore_error_t *error = GARBAGE;
     CHECK(symlink("nowhere.json", "link") == 0 && symlink("gone/flags.json", "far") == 0);
@@ -193,6 +226,7 @@ int main(void) {
     RUN(a_new_file_has_0666_less_the_umask);
     RUN(a_link_is_followed_and_survives);
     RUN(a_link_may_be_turned_to_another_file);
+    RUN(a_link_that_is_swapped_during_sets_mixes_no_versions);
     RUN(a_dangling_link_is_an_error_not_an_empty_store);
     RUN(a_missing_directory_is_an_error);
     RUN(a_name_that_is_too_long_is_an_error);
