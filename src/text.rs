@@ -22,6 +22,7 @@ impl Text {
         if text.len() <= SHORT { Self::Short(text.into()) } else { Self::Long(Arc::new(text)) }
     }
 
+    #[inline(always)]
     pub(crate) fn as_str(&self) -> &str {
         let text = self.with_nul();
         &text[..text.len() - 1]

@@ -59,24 +59,30 @@ pub extern "C" fn flagstore_set_log(callback: flagstore_log_fn, userdata: *mut c
 
 /// Makes this copy of the library quiet and ready to log; done once, at its first call. Nobody waits for the thread
 /// that does it: the child of a fork in the middle would wait for ever.
+#[inline(always)]
 pub(super) fn start() {
     static STARTED: AtomicBool = AtomicBool::new(false);
     if !STARTED.load(Relaxed) && !STARTED.swap(true, Relaxed) {
-        let level = match std::env::var("FLAGSTORE_LOG").as_deref() {
-            Ok("error") => FLAGSTORE_LOG_ERROR,
-            Ok("warn") => FLAGSTORE_LOG_WARN,
-            Ok("info") => FLAGSTORE_LOG_INFO,
-            Ok("debug") => FLAGSTORE_LOG_DEBUG,
-            _ => 0,
-        };
-        if level > 0 {
-            SINK.store(Some(Arc::new(Sink { target: Target::Stderr, level })));
-        }
-        // A Rust host that links this crate and has its own subscriber keeps it.
-        let _ = tracing::subscriber::set_global_default(ToSink);
-        // The default hook prints, which can even kill the host by SIGPIPE. A panic is caught, logged and returned.
-        std::panic::set_hook(Box::new(|_| ()));
+        set_up();
     }
+}
+
+#[cold]
+fn set_up() {
+    let level = match std::env::var("FLAGSTORE_LOG").as_deref() {
+        Ok("error") => FLAGSTORE_LOG_ERROR,
+        Ok("warn") => FLAGSTORE_LOG_WARN,
+        Ok("info") => FLAGSTORE_LOG_INFO,
+        Ok("debug") => FLAGSTORE_LOG_DEBUG,
+        _ => 0,
+    };
+    if level > 0 {
+        SINK.store(Some(Arc::new(Sink { target: Target::Stderr, level })));
+    }
+    // A Rust host that links this crate and has its own subscriber keeps it.
+    let _ = tracing::subscriber::set_global_default(ToSink);
+    // The default hook prints, which can even kill the host by SIGPIPE. A panic is caught, logged and returned.
+    std::panic::set_hook(Box::new(|_| ()));
 }
 
 struct ToSink;

@@ -69,6 +69,7 @@ unsafe fn free_text(tag: *mut Tag) {
 }
 
 /// The tag of what may be an object of this library.
+#[inline(always)]
 fn tag_of(object: *const c_void) -> Option<*mut Tag> {
     let tag = object.cast::<Tag>().wrapping_sub(1).cast_mut();
     if object.is_null() || !tag.is_aligned() {
@@ -87,6 +88,7 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
 }
 
 /// The object as what it is said to be.
+#[inline(always)]
 pub(super) fn borrow<'a, T>(object: *const T, kind: Kind, name: &str) -> Result<&'a T> {
     match tag_of(object.cast()) {
         // SAFETY: the tag says that it is the T which this kind always is.

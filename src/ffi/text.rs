@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use std::ffi::{CStr, c_char};
 
 /// A NUL-terminated string of the caller's, in UTF-8.
+#[inline(always)]
 pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     if pointer.is_null() {
         return null(name);
@@ -29,13 +30,23 @@ pub(super) fn bytes<'a>(pointer: *const c_char, length: usize, name: &str) -> Re
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) })
 }
 
+#[cold]
 fn null<T>(name: &str) -> Result<T> {
     Err(Error::InvalidArgument(format!("{name} is NULL")))
 }
 
+#[inline(always)]
 fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| Error::InvalidArgument(format!("{name} is not UTF-8 (at byte {})", error.valid_up_to())))
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8; of short keys this is told sooner.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes).map_err(|error| not_utf8(name, error))
+}
+
+#[cold]
+fn not_utf8(name: &str, error: std::str::Utf8Error) -> Error {
+    Error::InvalidArgument(format!("{name} is not UTF-8 (at byte {})", error.valid_up_to()))
 }
 
 /// A NUL-terminated string of the caller's, repaired where it is not UTF-8.

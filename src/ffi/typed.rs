@@ -173,6 +173,7 @@ pub(super) fn read_text(
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.
+#[inline(always)]
 fn read<T>(
     store: &dyn FlagStore,
     key: &str,
@@ -181,11 +182,14 @@ fn read<T>(
 ) -> Result<Option<T>> {
     let mut found = Ok(None);
     store.visit(key, &mut |value| {
-        found = value.map(|value| typed(value).ok_or_else(|| mismatch(key, value.kind(), wanted))).transpose();
+        if let Some(value) = value {
+            found = typed(value).map(Some).ok_or_else(|| value.kind());
+        }
     })?;
-    found
+    found.map_err(|kind| mismatch(key, kind, wanted))
 }
 
+#[cold]
 fn mismatch(key: &str, found: Kind, wanted: &'static str) -> Error {
     Error::TypeMismatch { key: key.to_owned(), found, wanted }
 }

@@ -38,8 +38,16 @@ impl Flag {
         &self.text.as_str()[..self.key_len]
     }
 
+    #[inline(always)]
     fn value(&self) -> &str {
-        &self.text.as_str()[self.key_len + 1..]
+        let text = self.text.with_nul();
+        &text[self.key_len + 1..text.len() - 1]
+    }
+
+    #[inline(always)]
+    fn is_of(&self, key: &str) -> bool {
+        // Bytes, or the text would be asked whether a character ends there.
+        self.key_len == key.len() && self.text.with_nul().as_bytes()[..self.key_len] == *key.as_bytes()
     }
 
     /// The key and the value, each with the NUL behind it.
@@ -62,11 +70,13 @@ impl Flags {
         self.parts.iter().flat_map(|part| part.iter())
     }
 
+    #[inline(always)]
     pub(crate) fn find(&self, key: &str) -> Option<&Flag> {
         let hash = self.hasher.hash_one(key);
-        self.parts[part_of(hash)].find(hash, |flag| flag.key() == key)
+        self.parts[part_of(hash)].find(hash, |flag| flag.is_of(key))
     }
 
+    #[inline(always)]
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.find(key).map(Flag::value)
     }
@@ -104,7 +114,7 @@ impl Flags {
             return false;
         }
         let hash = self.hasher.hash_one(key);
-        if let Ok(entry) = self.part(hash).find_entry(hash, |flag| flag.key() == key) {
+        if let Ok(entry) = self.part(hash).find_entry(hash, |flag| flag.is_of(key)) {
             entry.remove();
         }
         self.len -= 1;
