@@ -709,7 +709,8 @@ uint64_t flagstore_revision(const flagstore_t *store,
  callback and no other thread, so any thread of any language may call it.
 
  A file is watched by file-system events; where there are none (network file systems, exhausted limits) it is
- looked at every 50 ms, which the log tells at level INFO.
+ looked at every 50 ms, which the log tells at level INFO. A store that has been waited on keeps its source of
+ events, one descriptor, until it is freed.
  */
 bool flagstore_wait(const flagstore_t *store,
                     uint64_t *revision,

@@ -43,7 +43,8 @@ pub extern "C" fn flagstore_revision(store: *const flagstore_t, error: *mut *mut
 /// callback and no other thread, so any thread of any language may call it.
 ///
 /// A file is watched by file-system events; where there are none (network file systems, exhausted limits) it is
-/// looked at every 50 ms, which the log tells at level INFO.
+/// looked at every 50 ms, which the log tells at level INFO. A store that has been waited on keeps its source of
+/// events, one descriptor, until it is freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_wait(
     store: *const flagstore_t,

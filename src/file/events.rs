@@ -2,6 +2,7 @@
 
 use crate::change::Stop;
 use crate::sys;
+use arc_swap::ArcSwapOption;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -9,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As many links as the kernel follows before it says ELOOP.
@@ -29,8 +31,17 @@ impl Events {
         events.follow(path).map(|()| events)
     }
 
+    /// Has the events of wherever the path leads by now; `None` after an error.
+    pub(super) fn follow_or_start(path: &Path, events: &mut Option<Self>) -> io::Result<()> {
+        let followed = match events.take() {
+            Some(mut events) => events.follow(path).map(|()| events),
+            None => Self::of(path),
+        };
+        followed.map(|followed| *events = Some(followed))
+    }
+
     /// Asks for them anew: the path may lead elsewhere by now.
-    pub(super) fn follow(&mut self, path: &Path) -> io::Result<()> {
+    fn follow(&mut self, path: &Path) -> io::Result<()> {
         // What has come until now is before any look that follows; what comes from now on may move the way.
         self.have_come();
         let Way { directories, names, file } = Way::of(path);
@@ -87,6 +98,28 @@ impl Events {
     pub(super) fn sleep(events: Option<&Self>, stop: Option<&Stop>, timeout: Duration) -> bool {
         let descriptors = [events.map(|events| events.inotify.as_raw_fd()), stop.map(|stop| stop.event().as_raw_fd())];
         sys::poll(descriptors, Some(timeout))[0]
+    }
+}
+
+/// Events that nobody waits for, to be waited for again: to end them takes the kernel many milliseconds.
+pub(super) struct Idle(ArcSwapOption<(u64, Events)>);
+
+impl Idle {
+    pub(super) fn new() -> Self {
+        Self(ArcSwapOption::empty())
+    }
+
+    pub(super) fn take(&self) -> Option<Events> {
+        let (process, events) = self.0.swap(None).and_then(Arc::into_inner)?;
+        // Those that a fork left in the child are the parent's, and not to be read here.
+        (process == sys::process()).then_some(events)
+    }
+
+    /// Whose place is taken ends here.
+    pub(super) fn put(&self, events: Option<Events>) {
+        if let Some(events) = events {
+            self.0.store(Some(Arc::new((sys::process(), events))));
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub struct FileFlagStore {
     buffers: Buffers,
     /// The last revision, for as long as the file's stamp is the same.
     known: ArcSwapOption<revision::Known>,
+    idle_events: events::Idle,
 }
 
 impl FileFlagStore {
@@ -70,9 +71,14 @@ impl FileFlagStore {
         if !present && !options.read_only {
             commit::create(&path, &options)?;
         }
-        let reader = Reader::start(options.read_mode, &path, options.max_bytes)?;
-        let buffers = Buffers::new(options.max_bytes);
-        Ok(Self { path, options, reader, buffers, known: ArcSwapOption::empty() })
+        Ok(Self {
+            reader: Reader::start(options.read_mode, &path, options.max_bytes)?,
+            buffers: Buffers::new(options.max_bytes),
+            path,
+            options,
+            known: ArcSwapOption::empty(),
+            idle_events: events::Idle::new(),
+        })
     }
 
     /// The absolute path of the file, as opened.

@@ -65,9 +65,22 @@ pub(super) fn wait(
     deadline: Option<Instant>,
     stop: Option<&Stop>,
 ) -> Result<Option<u64>> {
+    let mut events = store.idle_events.take();
+    let outcome = waited(store, seen, deadline, stop, &mut events);
+    store.idle_events.put(events);
+    outcome
+}
+
+fn waited(
+    store: &FileFlagStore,
+    seen: u64,
+    deadline: Option<Instant>,
+    stop: Option<&Stop>,
+    events: &mut Option<Events>,
+) -> Result<Option<u64>> {
     loop {
         // The events are asked for first, so that no change falls between the look and the sleep.
-        let events = events(&store.path);
+        follow(&store.path, events);
         let look = if events.is_some() { LOOK } else { LOOK_WITHOUT_EVENTS };
         loop {
             let revision = looked_up(store)?;
@@ -78,20 +91,17 @@ pub(super) fn wait(
             if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(Stop::is_set) {
                 return Ok(None);
             }
-            if Events::sleep(events.as_ref(), stop, left.unwrap_or(look).min(look)) {
+            Events::sleep(events.as_ref(), stop, left.unwrap_or(look).min(look));
+            if events.as_mut().is_some_and(Events::have_come) {
                 break;
             }
         }
     }
 }
 
-fn events(path: &Path) -> Option<Events> {
-    match Events::of(path) {
-        Ok(events) => Some(events),
-        Err(error) => {
-            let error = Error::io(path, "have file-system events", &error);
-            tracing::info!("{error}: looking at the file every {} ms instead", LOOK_WITHOUT_EVENTS.as_millis());
-            None
-        }
+fn follow(path: &Path, events: &mut Option<Events>) {
+    if let Err(error) = Events::follow_or_start(path, events) {
+        let error = Error::io(path, "have file-system events", &error);
+        tracing::info!("{error}: looking at the file every {} ms instead", LOOK_WITHOUT_EVENTS.as_millis());
     }
 }

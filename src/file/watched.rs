@@ -143,19 +143,13 @@ impl Watcher {
     /// Has the events of wherever the path leads by now. `None`: there are none to be had.
     fn follow(&mut self, events: &mut Option<Events>) {
         let path = self.shared.cache.path();
-        let followed = match events {
-            Some(events) => events.follow(path),
-            None => Events::of(path).map(|new| *events = Some(new)),
-        };
-        match followed {
+        match Events::follow_or_start(path, events) {
             Ok(()) => self.told = false,
-            Err(error) => {
-                *events = None;
-                if !std::mem::replace(&mut self.told, true) {
-                    let error = Error::io(path, "have file-system events", &error);
-                    tracing::warn!("{error}: every read looks at the file instead");
-                }
+            Err(error) if !std::mem::replace(&mut self.told, true) => {
+                let error = Error::io(path, "have file-system events", &error);
+                tracing::warn!("{error}: every read looks at the file instead");
             }
+            Err(_) => {}
         }
     }
 
