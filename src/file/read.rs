@@ -17,7 +17,7 @@ pub(super) struct Content {
 /// Reads the file into `buffer` and has `parse` make sense of it; `None`: there is no file, which is an empty store.
 ///
 /// Other programs unlink, create and write where they should replace, and may be interrupted in the middle. So what is
-/// missing or does not parse is looked at again, for as long as it changed within the last 100 ms, before it is
+/// missing or does not parse is looked at again, for as long as it changed within 100 ms before the look, before it is
 /// believed.
 pub(super) fn settled<T>(
     path: &Path,
@@ -27,16 +27,21 @@ pub(super) fn settled<T>(
 ) -> Result<Option<(Content, T)>> {
     let mut pauses = (0..8).map(|doubled| Duration::from_micros(500 << doubled));
     loop {
+        // Not afterwards: this thread may be kept waiting in between for longer than the file is young.
+        let before = sys::coarse_clock();
         let (touched, outcome) = match load(path, max_bytes, buffer)? {
             Some(content) => match json::utf8(buffer).and_then(&mut parse) {
                 Ok(value) => return Ok(Some((content, value))),
-                Err(fault @ Fault::Syntax { .. }) => (Some(content.stamp), Err(refused(path, buffer, fault))),
+                Err(fault @ Fault::Syntax { .. }) => {
+                    // It may have been changed since it was opened.
+                    (Some(Stamp::of(&status_of(path, &content.file)?)), Err(refused(path, buffer, fault)))
+                }
                 Err(fault) => return Err(refused(path, buffer, fault)),
             },
             None => (stamp_of_directory(path)?, missing(path)),
         };
         match pauses.next() {
-            Some(pause) if touched.is_some_and(|stamp| stamp.is_young()) => std::thread::sleep(pause),
+            Some(pause) if touched.is_some_and(|stamp| stamp.is_young(before)) => std::thread::sleep(pause),
             _ => return outcome.map(|()| None),
         }
     }
@@ -76,9 +81,13 @@ fn open(path: &Path) -> Result<Option<(File, Stamp)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(path, "open the file", &error)),
     };
-    let status = sys::fstat(&file).map_err(|error| Error::io(path, "look at the file", &error))?;
+    let status = status_of(path, &file)?;
     check_regular(path, status.st_mode)?;
     Ok(Some((file, Stamp::of(&status))))
+}
+
+fn status_of(path: &Path, file: &File) -> Result<libc::stat64> {
+    sys::fstat(file).map_err(|error| Error::io(path, "look at the file", &error))
 }
 
 /// By the bits that stat gives as the mode.

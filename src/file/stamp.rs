@@ -2,7 +2,7 @@ use crate::{Error, Result, sys};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const YOUNG: Duration = Duration::from_millis(100);
 
@@ -60,11 +60,12 @@ impl Stamp {
         self.is_settled(before) || self.changed.1 != 0 && sys::has_precise_times(file)
     }
 
-    /// Whether it changed so lately that whoever changed it may not be done.
-    pub(super) fn is_young(&self) -> bool {
-        let newest = SystemTime::UNIX_EPOCH + since_epoch(self.modified.max(self.changed));
+    /// Whether it had changed so lately, at the moment `before` of the file system's clock, that whoever changed it may
+    /// not have been done.
+    pub(super) fn is_young(&self, before: Duration) -> bool {
+        let newest = since_epoch(self.modified.max(self.changed));
         // A stamp in the future may be as young as any.
-        SystemTime::now().duration_since(newest).map_or(true, |age| age < YOUNG)
+        before.checked_sub(newest).is_none_or(|age| age < YOUNG)
     }
 }
 

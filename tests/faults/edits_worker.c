@@ -8,6 +8,8 @@
      edits_worker set PATH DURABILITY PAUSE_US PROGRESS until standard input ends; sets "counter" to 1, 2, ..., and
                                                         PROGRESS to the last; prints SETS REFUSED
      edits_worker stopped PATH                          one set, which is stopped between its read and its rename
+     edits_worker looks PATH                            one read, which is stopped before its first look at the bytes
+                                                        and before the second; prints the edition
      edits_worker replace PATH EDITS PROGRESS           replaces the file without the lock, at any moment, while
                                                         another process sets; prints how many edits the sets undid */
 #include "store.h"
@@ -171,7 +173,7 @@ static void set_until_told(const char *path, int32_t durability, long pause_us, 
     printf("%ld %ld\n", sets, refused);
 }
 
-/* ---- stopped: the library's fsync goes through here ---- */
+/* ---- stopped, looks: the library's fsync and read go through here ---- */
 
 static bool stop_after_sync;
 
@@ -189,6 +191,25 @@ static void set_stopped(const char *path) {
     stop_after_sync = true;
     set_number(store, "counter", 1000);
     if (stop_after_sync) die("the set has synced nothing");
+    flagstore_free(store);
+}
+
+static int stops_before_reads;
+
+ssize_t read(int fd, void *to, size_t len) {
+    if (stops_before_reads > 0) {
+        stops_before_reads--;
+        raise(SIGSTOP);
+    }
+    return syscall(SYS_read, fd, to, len);
+}
+
+static void read_stopped(const char *path) {
+    flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+    stops_before_reads = 2;
+    long edition = (long)get_number(store, "edition");
+    stops_before_reads = 0;
+    printf("%ld\n", edition);
     flagstore_free(store);
 }
 
@@ -247,6 +268,7 @@ int main(int count, char **arguments) {
     else if (strcmp(what, "set") == 0 && count == 6)
         set_until_told(path, atoi(arguments[3]), atol(arguments[4]), shared_progress(arguments[5]));
     else if (strcmp(what, "stopped") == 0 && count == 3) set_stopped(path);
+    else if (strcmp(what, "looks") == 0 && count == 3) read_stopped(path);
     else if (strcmp(what, "replace") == 0 && count == 5)
         replace_against_sets(path, atol(arguments[3]), shared_progress(arguments[4]));
     else die("see the top of edits_worker.c");

@@ -30,7 +30,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     static int (*next)(clockid_t, struct timespec *);
     if (!next) *(void **)&next = dlsym(RTLD_NEXT, "clock_gettime");
     int result = next(clock, now);
-    if (clock == CLOCK_REALTIME) now->tv_sec -= behind_s;
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) now->tv_sec -= behind_s;
     return result;
 }
 

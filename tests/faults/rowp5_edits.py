@@ -13,11 +13,13 @@ from collections import Counter
 import common
 import flagstore
 from edits import ConfigMap, Editor, Sets, document, ended, read, reader, write
+from file_systems import tmpfs
 
 EDITS = common.size(6, 150)  # in each way
 RACES = common.size(300, 5000)
 THREADS = 2
 PAUSE_US = 500  # between the sets
+YOUNG = 0.2  # seconds, and more: what has changed since is looked at again
 
 
 def fresh(folder, name):
@@ -86,16 +88,39 @@ def edits_within_a_set(program, folder):
     return len(editor.ways) + 1
 
 
+def wait_for_stop(process, what):
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    common.promise(os.WIFSTOPPED(status), what, "ended with", status)
+
+
 def within_a_set(program, path, edit, edition, what):
     process = common.start(program, "stopped", path)
-    _, status = os.waitpid(process.pid, os.WUNTRACED)
-    common.promise(os.WIFSTOPPED(status), what, "finds no set to stop:", status)
+    wait_for_stop(process, what)
     edit()
     process.send_signal(signal.SIGCONT)
     common.end_of(process, f"a set during {what}")
     common.forget(process)
     found = read(path)
     common.promise((found["edition"], found["counter"]) == (edition, 1000), what, "and the set left", found)
+
+
+def edit_within_a_read(program, folder):
+    """A read that opens the file, and is then kept waiting while the file is torn for longer than it would wait for it,
+    looks again before it calls it CORRUPT."""
+    _, path = fresh(folder, "look")
+    write(path, document(1))
+    time.sleep(YOUNG)  # when it is opened, it has not changed lately
+    process = common.start(program, "looks", path, stdout=-1, text=True)
+    wait_for_stop(process, "the first look")
+    os.truncate(path, 10)
+    time.sleep(YOUNG)  # nor has it when it is read
+    process.send_signal(signal.SIGCONT)
+    wait_for_stop(process, "the second look")
+    write(path, document(2))
+    process.send_signal(signal.SIGCONT)
+    common.end_of(process, "a read during an edit")
+    common.forget(process)
+    common.promise(process.stdout.read() == "2\n", "the read does not find what was there in the end")
 
 
 # ---- what stays ----
@@ -203,12 +228,15 @@ def race(program, folder, durability):
 
 def test(folder):
     program = common.compile_c(folder, "edits_worker")
-    edits, ways, reads, sets, undone = edits_under_load(program, folder)
-    gone = swaps_under_load(program, folder)
+    # A busy disk may keep a tool waiting in the middle of its edit, which is torn then for as long as one that stays so.
+    with tmpfs(os.path.join(folder, "memory")) as memory:
+        edits, ways, reads, sets, undone = edits_under_load(program, memory)
+        gone = swaps_under_load(program, memory)
+        mounted_file(program, memory)
     within = edits_within_a_set(program, folder)
+    edit_within_a_read(program, folder)
     torn(folder)
     removed(folder)
-    mounted_file(program, folder)
     durable, atomic = race(program, folder, flagstore.DURABLE), race(program, folder, flagstore.ATOMIC)
     common.row("p5", f"{edits} edits ({ways}) under {reads} reads and {sets} sets, {EDITS} ConfigMap swaps, a mounted "
                      "file, torn and removed files", "0 reads of less than a whole document",
