@@ -117,14 +117,14 @@ impl Snapshot {
         self.written().map_err(|_| Error::OutOfMemory)
     }
 
-    fn written(&self) -> Result<String, Fault> {
+    pub(crate) fn written(&self) -> Result<String, Fault> {
         let mut writer = Writer::new(Style::Compact, MAX_BYTES);
         if let Picture::Packed(packed) = &self.0 {
             writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
         }
         writer.raw("{")?;
         for (key, value) in self.iter() {
-            writer.member(key, &mut Scanner::at(value.text(), 0))?;
+            writer.member_as_is(key, value.text())?;
         }
         writer.close_root()?;
         Ok(writer.finish())

@@ -5,7 +5,7 @@ use super::read::{self, Content};
 use super::replace::{self, Replaced};
 use super::request::Request;
 use crate::document::Document;
-use crate::json::Fault;
+use crate::json::{self, Fault};
 use crate::{Batch, Error, Result, Value};
 use std::borrow::Cow;
 use std::path::Path;
@@ -67,14 +67,14 @@ impl Group<'_> {
     fn attempt(&mut self, place: &Place, ours: &Request) -> Result<Replaced> {
         let (path, options) = (&ours.path, &ours.options);
         let mut buffer = Vec::new();
-        let (old, edited) = match read::settled(path, options.max_bytes, &mut buffer, |text| self.edit(text, options))?
-        {
-            Some((content, edited)) => (Some(content), edited),
-            None => {
-                let edited = self.edit("{}", options).map_err(|fault| read::refused(path, b"{}", fault))?;
-                (None, edited)
-            }
-        };
+        let (old, edited) =
+            match read::settled(path, options.max_bytes, &mut buffer, |bytes| self.edit(bytes, options))? {
+                Some((content, edited)) => (Some(content), edited),
+                None => {
+                    let edited = self.edit(b"{}", options).map_err(|fault| read::refused(path, b"{}", fault))?;
+                    (None, edited)
+                }
+            };
         let durable = match write(place, ours, old.as_ref(), &edited) {
             Ok(Replaced::Overtaken) => return Ok(Replaced::Overtaken),
             Ok(Replaced::Done) => Ok(()),
@@ -89,7 +89,8 @@ impl Group<'_> {
     }
 
     /// What the requests that are here by now make of the text.
-    fn edit(&mut self, text: &str, options: &FileOptions) -> Result<Edited, Fault> {
+    fn edit(&mut self, bytes: &[u8], options: &FileOptions) -> Result<Edited, Fault> {
+        let text = json::utf8(bytes)?;
         self.lock.await_crowd();
         self.requests = self.lock.take();
         match edit(text, &self.requests, options) {

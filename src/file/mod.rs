@@ -1,11 +1,11 @@
 //! Flags in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
 //! back.
 
-mod buffers;
 mod cache;
 mod commit;
 mod events;
 mod lock;
+mod memo;
 mod options;
 mod place;
 mod read;
@@ -13,6 +13,7 @@ mod reader;
 mod replace;
 mod request;
 mod revision;
+mod source;
 mod stamp;
 mod turn;
 mod watched;
@@ -20,14 +21,13 @@ mod watched;
 pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use turn::survive_forks;
 
-use buffers::Buffers;
-
 use crate::change::Stop;
-use crate::document;
 use crate::json::Fault;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
+use memo::Memo;
 use reader::Reader;
+use source::Source;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
     reader: Reader,
-    buffers: Buffers,
+    memo: Memo,
     /// The last revision, for as long as the file's stamp is the same.
     known: ArcSwapOption<revision::Known>,
     idle_events: events::Idle,
@@ -73,7 +73,7 @@ impl FileFlagStore {
         }
         Ok(Self {
             reader: Reader::start(options.read_mode, &path, options.max_bytes)?,
-            buffers: Buffers::new(options.max_bytes),
+            memo: Memo::new(options.max_bytes),
             path,
             options,
             known: ArcSwapOption::empty(),
@@ -86,11 +86,17 @@ impl FileFlagStore {
         &self.path
     }
 
-    fn read<T>(&self, parse: impl FnMut(&str) -> Result<T, Fault>) -> Result<Option<T>> {
-        let mut buffer = self.buffers.take();
-        let read = read::settled(&self.path, self.options.max_bytes, &mut buffer, parse).inspect_err(Error::log);
-        self.buffers.give(buffer);
-        Ok(read?.map(|(_, value)| value))
+    /// Has `look` see the flags as the read mode finds them. `None`: there is no file.
+    fn read<T>(&self, mut look: impl FnMut(Source<'_>) -> Result<T, Fault>) -> Result<Option<T>> {
+        if let Some(picture) = self.reader.picture() {
+            let seen = look(Source::Kept(&picture.flags));
+            return seen.map(Some).map_err(|fault| read::refused(&self.path, &[], fault)).inspect_err(Error::log);
+        }
+        let limit = self.options.max_bytes;
+        let mut buffer = self.memo.buffer();
+        let seen = read::settled(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
+        self.memo.keep(buffer, matches!(seen, Ok(Some(_))));
+        Ok(seen.inspect_err(Error::log)?.map(|(_, seen)| seen))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
@@ -116,41 +122,20 @@ impl FlagStore for FileFlagStore {
     }
 
     fn list_all(&self) -> Result<Snapshot> {
-        if let Some(picture) = self.reader.picture() {
-            return Ok(picture.flags.clone());
-        }
-        let limit = self.options.max_bytes;
-        Ok(self.read(|text| document::snapshot(text, limit))?.unwrap_or_default())
+        Ok(self.read(|source| source.snapshot())?.unwrap_or_default())
     }
 
     fn list_json(&self) -> Result<String> {
-        if let Some(picture) = self.reader.picture() {
-            return picture.flags.to_json();
-        }
-        let limit = self.options.max_bytes;
-        Ok(self.read(|text| document::compact(text, limit))?.unwrap_or_else(|| "{}".into()))
+        Ok(self.read(|source| source.json())?.unwrap_or_else(|| "{}".into()))
     }
 
     fn len(&self) -> Result<usize> {
-        if let Some(picture) = self.reader.picture() {
-            return Ok(picture.flags.len());
-        }
-        let limit = self.options.max_bytes;
-        Ok(self.read(|text| document::len(text, limit))?.unwrap_or(0))
+        Ok(self.read(|source| source.len())?.unwrap_or(0))
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
-        if let Some(picture) = self.reader.picture() {
-            visit(picture.flags.get(key));
-            return Ok(());
-        }
-        let limit = self.options.max_bytes;
-        // The visitor runs once the whole text has been found valid, so a second look never calls it twice.
-        let found = self.read(|text| {
-            visit(document::find(text, key, limit)?);
-            Ok(())
-        })?;
-        if found.is_none() {
+        // The visitor runs once the whole has been found valid, so a second look never calls it twice.
+        if self.read(|source| source.visit(key, visit))?.is_none() {
             visit(None);
         }
         Ok(())

@@ -23,14 +23,14 @@ pub(super) fn settled<T>(
     path: &Path,
     max_bytes: usize,
     buffer: &mut Vec<u8>,
-    mut parse: impl FnMut(&str) -> Result<T, Fault>,
+    mut parse: impl FnMut(&[u8]) -> Result<T, Fault>,
 ) -> Result<Option<(Content, T)>> {
     let mut pauses = (0..8).map(|doubled| Duration::from_micros(500 << doubled));
     loop {
         // Not afterwards: this thread may be kept waiting in between for longer than the file is young.
         let before = sys::coarse_clock();
         let (touched, outcome) = match load(path, max_bytes, buffer)? {
-            Some(content) => match json::utf8(buffer).and_then(&mut parse) {
+            Some(content) => match parse(buffer) {
                 Ok(value) => return Ok(Some((content, value))),
                 Err(fault @ Fault::Syntax { .. }) => {
                     // It may have been changed since it was opened.

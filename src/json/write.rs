@@ -68,6 +68,14 @@ impl Writer {
         self.value(value, 0)
     }
 
+    /// The same with a value that stands in `json` as it would be written.
+    pub(crate) fn member_as_is(&mut self, key: &str, json: &str) -> Result<(), Fault> {
+        self.next_member()?;
+        self.text(key)?;
+        self.raw(self.colon())?;
+        self.raw(json)
+    }
+
     /// More members of it, which stand in `text` as they would be written.
     pub(crate) fn members(&mut self, text: &str) -> Result<(), Fault> {
         self.next_member()?;
@@ -243,7 +251,8 @@ impl Writer {
 
     /// A string given as plain text.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Fault> {
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
             self.raw("\"")?;
             self.raw(text)?;
             return self.raw("\"");

@@ -1,0 +1,69 @@
+//! What reads of the file need not do again. Nobody ever waits for it, so no fork can leave it locked.
+
+use super::source::Source;
+use crate::Snapshot;
+use crate::json::Fault;
+use arc_swap::ArcSwapOption;
+use once_cell::race::OnceBox;
+use std::sync::{Arc, Mutex};
+
+/// Of larger files nothing is kept, in bytes: many a read of a large file costs less with it, one should not cost for
+/// ever.
+const BYTES: usize = 16 << 20;
+/// How many buffers are kept: more threads than processors seldom read at one moment.
+const BUFFERS: usize = 8;
+
+/// The bytes that the last read found valid: as long as the file holds the same, it need not be taken apart again. And
+/// the memory that reads use, kept for the next.
+pub(super) struct Memo {
+    valid: ArcSwapOption<Valid>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    bytes: usize,
+}
+
+struct Valid {
+    bytes: Vec<u8>,
+    /// Made when they are read for the second time.
+    flags: OnceBox<Snapshot>,
+}
+
+impl Memo {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let bytes = BYTES.min(max_bytes / 8);
+        Self { valid: ArcSwapOption::empty(), buffers: Mutex::new(Vec::new()), bytes }
+    }
+
+    /// Has `look` see the flags in the bytes.
+    pub(super) fn read<T>(
+        &self,
+        bytes: &[u8],
+        limit: usize,
+        look: &mut impl FnMut(Source<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        match self.valid.load().as_deref() {
+            Some(valid) if valid.bytes == bytes => {
+                let taken_apart = || Source::Bytes(bytes, limit).snapshot()?.indexed().map(Box::new);
+                look(Source::Kept(valid.flags.get_or_try_init(taken_apart)?))
+            }
+            _ => look(Source::Bytes(bytes, limit)),
+        }
+    }
+
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.buffers.try_lock().ok().and_then(|mut kept| kept.pop()).unwrap_or_default()
+    }
+
+    /// Takes the buffer back, as it is after a read that found what is in it valid, or not.
+    pub(super) fn keep(&self, buffer: Vec<u8>, is_valid: bool) {
+        if buffer.capacity() > self.bytes {
+            return;
+        }
+        if is_valid && self.valid.load().as_ref().is_none_or(|valid| valid.bytes != buffer) {
+            self.valid.store(Some(Arc::new(Valid { bytes: buffer, flags: OnceBox::new() })));
+        } else if let Ok(mut kept) = self.buffers.try_lock()
+            && kept.len() < BUFFERS
+        {
+            kept.push(buffer);
+        }
+    }
+}
