@@ -34,9 +34,9 @@ struct Flag {
     value: u32,
 }
 
-/// Finds a flag at once: the numbers of the flags by the hashes of their keys.
+/// Finds a flag at once, by the hash of its key.
 struct Index {
-    table: HashTable<u32>,
+    table: HashTable<Flag>,
     hasher: RandomState,
 }
 
@@ -107,7 +107,7 @@ impl Snapshot {
     /// The compact value of `key`, with the NUL behind it.
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
-            Picture::Packed(packed) => packed.find(key).map(|index| packed.entry(index).1),
+            Picture::Packed(packed) => packed.find(key),
             Picture::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
         }
     }
@@ -143,6 +143,20 @@ impl fmt::Debug for Snapshot {
     }
 }
 
+/// Where the first NUL is. Most values are short: their eight bytes are looked at in one step.
+fn first_nul(text: &str) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    if let Some(bytes) = text.as_bytes().first_chunk() {
+        let bytes = u64::from_le_bytes(*bytes);
+        // The lowest bit that is left is in the first byte that is 0.
+        let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
+        if zeros != 0 {
+            return Some(zeros.trailing_zeros() as usize / 8);
+        }
+    }
+    text.find('\0')
+}
+
 fn without_nul(text: &str) -> &str {
     text.strip_suffix('\0').unwrap_or(text)
 }
@@ -158,24 +172,29 @@ impl Packed {
         &self.text[flag.key as usize..flag.value as usize - 1]
     }
 
-    /// The number of the flag.
-    fn find(&self, key: &str) -> Option<usize> {
+    /// The compact value of `key`, with the NUL behind it.
+    fn find(&self, key: &str) -> Option<&str> {
         match &self.index {
             Some(Index { table, hasher }) => {
-                let found = table.find(hasher.hash_one(key), |index| self.key(self.flags[*index as usize]) == key);
-                found.map(|index| *index as usize)
+                let flag = table.find(hasher.hash_one(key), |flag| self.key(*flag) == key)?;
+                // Its end is in the next flag, which is elsewhere in memory; there is no other NUL in a value.
+                let value = &self.text[flag.value as usize..];
+                first_nul(value).map(|end| &value[..=end])
             }
-            None => self.flags.binary_search_by(|flag| self.key(*flag).cmp(key)).ok(),
+            None => {
+                let index = self.flags.binary_search_by(|flag| self.key(*flag).cmp(key)).ok()?;
+                Some(self.entry(index).1)
+            }
         }
     }
 
     fn indexed(&self) -> Result<Index, Fault> {
         let hasher = RandomState::default();
-        let hash = |index: &u32| hasher.hash_one(self.key(self.flags[*index as usize]));
+        let hash = |flag: &Flag| hasher.hash_one(self.key(*flag));
         let mut table = HashTable::new();
         table.try_reserve(self.flags.len(), hash).map_err(|_| Fault::OutOfMemory)?;
-        for index in 0..self.flags.len() as u32 {
-            table.insert_unique(hash(&index), index, hash);
+        for flag in &self.flags {
+            table.insert_unique(hash(flag), *flag, hash);
         }
         Ok(Index { table, hasher })
     }

@@ -128,8 +128,11 @@ func (e *Error) Unwrap() error {
 	return e.OSCode
 }
 
-// Type is the JSON type of a value.
-type Type int32
+type (
+	Type       int32 // the JSON type of a value
+	ReadMode   int32 // how reads reach a file
+	Durability int32 // what a change to a file survives once the call has returned
+)
 
 const (
 	Absent Type = C.FLAGSTORE_TYPE_ABSENT
@@ -139,21 +142,11 @@ const (
 	String Type = C.FLAGSTORE_TYPE_STRING
 	Array  Type = C.FLAGSTORE_TYPE_ARRAY
 	Object Type = C.FLAGSTORE_TYPE_OBJECT
-)
 
-// ReadMode is how reads reach the file.
-type ReadMode int32
-
-const (
 	Fresh   ReadMode = C.FLAGSTORE_READ_FRESH   // every read reads the file
 	Checked ReadMode = C.FLAGSTORE_READ_CHECKED // every read looks at its size and times
 	Watched ReadMode = C.FLAGSTORE_READ_WATCHED // a thread is told of changes; a read looks into memory
-)
 
-// Durability is what a change to a file survives once the call has returned.
-type Durability int32
-
-const (
 	Durable Durability = C.FLAGSTORE_DURABLE // power loss
 	Atomic  Durability = C.FLAGSTORE_ATOMIC  // a killed process; after power loss the file may be empty or torn
 	Ordered Durability = C.FLAGSTORE_ORDERED // power loss, though the last changes may be missing
