@@ -35,6 +35,7 @@ mod memory;
 #[allow(unsafe_code)]
 mod custom;
 mod exclusive;
+mod lasting;
 
 #[allow(unsafe_code)]
 mod sys;

@@ -1,5 +1,6 @@
 //! The few calls to the system that std lacks, each as a safe function.
 
+use crate::lasting::Lasting;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
@@ -237,7 +238,7 @@ pub(crate) fn thread_number() -> u32 {
 
 /// Something that happens once and for all, to be seen by poll.
 #[derive(Debug)]
-pub(crate) struct Event(File);
+pub(crate) struct Event(Lasting<File>);
 
 impl Event {
     pub(crate) fn new() -> io::Result<Self> {
@@ -246,12 +247,12 @@ impl Event {
             let descriptor = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
             File::from_raw_fd(descriptor)
         };
-        above_stdio(event).map(Self)
+        above_stdio(event).map(|event| Self(Lasting::new(event)))
     }
 
     pub(crate) fn raise(&self) {
         // A counter that is full is raised too.
-        let _ = (&self.0).write(&1u64.to_ne_bytes());
+        let _ = (&*self.0).write(&1u64.to_ne_bytes());
     }
 
     /// Sleeps until it has happened, at most for `timeout`.

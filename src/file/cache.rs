@@ -2,6 +2,7 @@
 
 use super::read::{self, Content};
 use super::stamp::Stamp;
+use crate::lasting::Lasting;
 use crate::{Snapshot, document, json, sys};
 use arc_swap::{ArcSwap, Guard};
 use std::ffi::CString;
@@ -16,7 +17,7 @@ pub(super) struct Picture {
     pub(super) stamp: Stamp,
     pub(super) flags: Snapshot,
     /// Kept open: the stamp may be settled only as long as it is.
-    _file: Option<File>,
+    _file: Option<Lasting<File>>,
 }
 
 /// A picture in use, borrowed without a lock.
@@ -93,6 +94,6 @@ impl Cache {
             return None;
         }
         let flags = document::snapshot(json::utf8(&bytes).ok()?, self.max_bytes).ok()?.indexed().ok()?;
-        Some(Picture { stamp, flags, _file: Some(sys::above_stdio(file).ok()?) })
+        Some(Picture { stamp, flags, _file: Some(Lasting::new(sys::above_stdio(file).ok()?)) })
     }
 }

@@ -1,6 +1,7 @@
 //! File-system events of everything a path leads through.
 
 use crate::change::Stop;
+use crate::lasting::Lasting;
 use crate::sys;
 use arc_swap::ArcSwapOption;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
@@ -8,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use std::time::Duration;
 const MAX_LINKS: usize = 40;
 
 pub(super) struct Events {
-    inotify: Inotify,
+    inotify: Lasting<Inotify>,
     watched: Vec<WatchDescriptor>,
     /// What the links and the file are called in their directories, where others may come and go.
     names: BTreeSet<OsString>,
@@ -27,7 +28,9 @@ impl Events {
     /// Asks for the events of the directory of each symbolic link in the path, of the file's own directory, and of
     /// the file. An error where there are no events to be had, or none of what other machines change.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let mut events = Self { inotify: Inotify::init()?, watched: Vec::new(), names: BTreeSet::new() };
+        let descriptor = sys::above_stdio(OwnedFd::from(Inotify::init()?).into())?;
+        let inotify = Lasting::new(OwnedFd::from(descriptor).into());
+        let mut events = Self { inotify, watched: Vec::new(), names: BTreeSet::new() };
         events.follow(path).map(|()| events)
     }
 
