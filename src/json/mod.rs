@@ -1,12 +1,14 @@
 //! JSON text: one scanner that validates, one writer that makes it canonical. Nothing else parses, nothing else
 //! writes. The grammar is RFC 8259, strict; values may nest 127 levels.
 
+mod mark;
 pub(crate) mod number;
 mod scan;
 mod string;
 mod write;
 
-pub(crate) use scan::{Mark, Quoted, Scanner, utf8};
+pub(crate) use mark::{Mark, Quoted};
+pub(crate) use scan::{Scanner, utf8};
 pub(crate) use string::{Order, compare_to, unescape};
 pub(crate) use write::{Style, Writer};
 

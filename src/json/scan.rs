@@ -1,35 +1,5 @@
-use super::{Fault, MAX_BYTES, MAX_DEPTH};
+use super::{Fault, MAX_BYTES, MAX_DEPTH, Mark, Quoted};
 use crate::sys;
-
-/// A range of bytes in the scanned text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
-    start: u32,
-    end: u32,
-}
-
-impl Mark {
-    pub(crate) fn new(start: usize, end: usize) -> Self {
-        debug_assert!(end <= MAX_BYTES);
-        Self { start: start as u32, end: end as u32 }
-    }
-
-    pub(crate) fn of(self, text: &str) -> &str {
-        &text[self.start as usize..self.end as usize]
-    }
-
-    pub(crate) fn start(self) -> usize {
-        self.start as usize
-    }
-
-    pub(crate) fn len(self) -> usize {
-        (self.end - self.start) as usize
-    }
-
-    pub(crate) fn end(self) -> usize {
-        self.end as usize
-    }
-}
 
 /// Checks the whole text once, so that the scanner only looks at structure.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
@@ -42,14 +12,6 @@ pub(crate) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-}
-
-/// A string between its quotes, as it stands.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Quoted {
-    pub(crate) mark: Mark,
-    /// Whether there is an escape in it.
-    pub(crate) escaped: bool,
 }
 
 impl<'a> Scanner<'a> {
