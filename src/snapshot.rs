@@ -25,6 +25,8 @@ struct Packed {
     text: String,
     flags: Vec<Flag>,
     index: Option<Index>,
+    /// All as one object, where it was asked for and is kept.
+    json: OnceBox<String>,
 }
 
 /// Where its key and its value begin in the text; each ends where the next thing begins.
@@ -117,7 +119,19 @@ impl Snapshot {
         self.written().map_err(|_| Error::OutOfMemory)
     }
 
-    pub(crate) fn written(&self) -> Result<String, Fault> {
+    /// The same of a snapshot that is kept, which keeps it: for the next time it is only copied.
+    pub(crate) fn kept_json(&self) -> Result<String, Fault> {
+        let Picture::Packed(packed) = &self.0 else {
+            return self.written();
+        };
+        let json = packed.json.get_or_try_init(|| self.written().map(Box::new))?;
+        let mut copy = String::new();
+        copy.try_reserve_exact(json.len()).map_err(|_| Fault::OutOfMemory)?;
+        copy.push_str(json);
+        Ok(copy)
+    }
+
+    fn written(&self) -> Result<String, Fault> {
         let mut writer = Writer::new(Style::Compact, MAX_BYTES);
         if let Picture::Packed(packed) = &self.0 {
             writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
@@ -232,6 +246,11 @@ impl Builder {
     }
 
     pub(crate) fn finish(self) -> Snapshot {
-        Snapshot(Picture::Packed(Arc::new(Packed { text: self.text.finish(), flags: self.flags, index: None })))
+        Snapshot(Picture::Packed(Arc::new(Packed {
+            text: self.text.finish(),
+            flags: self.flags,
+            index: None,
+            json: OnceBox::new(),
+        })))
     }
 }

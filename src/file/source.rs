@@ -28,7 +28,7 @@ impl Source<'_> {
 
     pub(super) fn json(self) -> Result<String, Fault> {
         match self {
-            Self::Kept(flags) => flags.written(),
+            Self::Kept(flags) => flags.kept_json(),
             Self::Bytes(bytes, limit) => document::compact(json::utf8(bytes)?, limit),
         }
     }
