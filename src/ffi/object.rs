@@ -34,28 +34,54 @@ struct Tagged<T> {
     value: T,
 }
 
+/// How far into a page an object begins whose tag may be on another, or at the start of a mapping.
+const PAGE_START: usize = 2 * size_of::<Tag>();
+
+/// Whether an object there makes every look at its tag ask the system first: small ones are put elsewhere.
+fn is_at_page_start(object: usize) -> bool {
+    object % 4096 <= PAGE_START
+}
+
 /// Hands `value` over to the caller.
 pub(super) fn hand_out<T>(kind: Kind, value: T) -> *mut T {
+    let mut room = Box::<Tagged<T>>::new_uninit();
+    if is_at_page_start(room.as_ptr() as usize + size_of::<Tag>()) {
+        room = Box::new_uninit();
+    }
     let tag = Tag { mark: MARK | kind as u64, free: free_boxed::<T> };
-    let tagged = Box::into_raw(Box::new(Tagged { tag, value }));
+    let tagged = Box::into_raw(Box::write(room, Tagged { tag, value }));
     // SAFETY: `tagged` has just been allocated.
     unsafe { &raw mut (*tagged).value }
 }
 
 /// A NUL-terminated copy of `text` for the caller; `OutOfMemory` instead of an abort.
 pub(super) fn hand_out_text(text: &str) -> Result<*mut c_char> {
+    let tag = allocate(size_of::<Tag>() + text.len() + 1)?;
     // SAFETY: malloc aligns to 16; the tag, the text and its NUL fit the size; the three parts do not overlap.
     unsafe {
-        let tag = libc::malloc(size_of::<Tag>() + text.len() + 1).cast::<Tag>();
-        if tag.is_null() {
-            return Err(Error::OutOfMemory);
-        }
         tag.write(Tag { mark: MARK | Kind::Text as u64, free: free_text });
         let bytes = tag.add(1).cast::<u8>();
         ptr::copy_nonoverlapping(text.as_ptr(), bytes, text.len());
         bytes.add(text.len()).write(0);
         Ok(bytes.cast())
     }
+}
+
+/// Memory of malloc for a tag and what follows it.
+fn allocate(size: usize) -> Result<*mut Tag> {
+    // Beyond this malloc may map pages of their own, and always puts it at the start.
+    const SMALL: usize = 64 << 10;
+    // SAFETY: what is given back is what was just taken.
+    let room = unsafe {
+        let mut room = libc::malloc(size);
+        if size <= SMALL && is_at_page_start(room as usize + size_of::<Tag>()) {
+            let other = libc::malloc(size);
+            libc::free(room);
+            room = other;
+        }
+        room
+    };
+    if room.is_null() { Err(Error::OutOfMemory) } else { Ok(room.cast()) }
 }
 
 unsafe fn free_boxed<T>(tag: *mut Tag) {
@@ -77,8 +103,7 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
     }
     // A large text that was freed before is no longer mapped, nor may be what stands before a foreign page. Both lie
     // at the start of a page, where malloc puts what it maps (its own header is 16 bytes).
-    let into_page = object as usize % 4096;
-    if into_page <= 2 * size_of::<Tag>() && !sys::is_mapped(tag as usize) {
+    if is_at_page_start(object as usize) && !sys::is_mapped(tag as usize) {
         return None;
     }
     // SAFETY: the caller promises an object of this library. Of anything else this reads the sixteen bytes in front,
