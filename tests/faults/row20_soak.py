@@ -50,14 +50,18 @@ class Editors:
         os.replace(beside, self.path)
 
     def install(self):
-        # It fails where a set brings the file back between its unlink and its creation: then it is called again.
-        install = [*self.at_once, "install", "-m", "644", self.made, self.path]
-        common.wait_until(lambda: subprocess.run(install, stderr=subprocess.DEVNULL, check=False).returncode == 0, "install")
+        self.again("install", "-m", "644", self.made, self.path)
 
     def checkout(self):
         blob = subprocess.check_output([*self.git, "hash-object", "-w", self.made], text=True).strip()
         common.call(*self.git, "update-index", "--add", "--cacheinfo", f"100644,{blob},{os.path.basename(self.path)}")
-        common.call(*self.at_once, *self.git, "checkout-index", "-f", os.path.basename(self.path))
+        self.again(*self.git, "checkout-index", "-f", os.path.basename(self.path))
+
+    def again(self, *command):
+        """Tools that unlink and create fail where a set brings the file back in between: then they are called again."""
+        def succeeds():
+            return subprocess.run([*self.at_once, *command], stderr=subprocess.DEVNULL, check=False).returncode == 0
+        common.wait_until(succeeds, command[0])
 
 
 class Soak:
