@@ -18,7 +18,7 @@ pub(super) struct Layout<'a> {
 impl<'a> Layout<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         // Everything else is written as an escape.
-        let printable = text.bytes().fold(true, |all, byte| all & (byte < 0x7F));
+        let printable = text.is_ascii() && !text.as_bytes().contains(&0x7F);
         Self { text, end: 0, holds: printable, scratch: Writer::new(Style::File, MAX_BYTES) }
     }
 
@@ -26,9 +26,12 @@ impl<'a> Layout<'a> {
     #[inline(always)]
     pub(super) fn take(&mut self, begin: usize, key: Quoted, value: Mark) -> Result<(), Fault> {
         if self.holds {
+            let bytes = self.text.as_bytes();
             let before = if self.end == 0 { FIRST } else { NEXT };
-            self.holds = &self.text[self.end..begin] == before
-                && &self.text[key.mark.end()..value.start()] == "\": "
+            self.holds = begin == self.end + before.len()
+                && bytes[self.end..].first_chunk() == before.as_bytes().first_chunk::<4>()
+                && value.start() == key.mark.end() + 3
+                && bytes[key.mark.end()..].first_chunk() == Some(b"\": ")
                 && (!key.escaped || self.as_written(Mark::new(begin, key.mark.end() + 1))?)
                 && self.is_value(value)?;
             self.end = value.end();
@@ -41,6 +44,7 @@ impl<'a> Layout<'a> {
         self.holds && if self.end == 0 { self.text == EMPTY } else { &self.text[self.end..] == LAST }
     }
 
+    #[inline(always)]
     fn is_value(&mut self, value: Mark) -> Result<bool, Fault> {
         match self.text.as_bytes()[value.start()] {
             b'{' | b'[' => self.as_written(value),
