@@ -42,26 +42,25 @@ class Editors:
         document |= {"edition": edition, "payload": f"{edition}." * (edition % 50 + 1)}
         with open(self.made, "w", encoding="ascii") as file:
             json.dump(document, file, indent=rng.choice([None, 2, 4]))
-        rng.choice(self.ways)()
+        return rng.choice(self.ways)()
 
     def rename(self):
         beside = self.path + "~"
         shutil.copy(self.made, beside)
         os.replace(beside, self.path)
+        return True
 
     def install(self):
-        self.again("install", "-m", "644", self.made, self.path)
+        return self.succeeds("install", "-m", "644", self.made, self.path)
 
     def checkout(self):
         blob = subprocess.check_output([*self.git, "hash-object", "-w", self.made], text=True).strip()
         common.call(*self.git, "update-index", "--add", "--cacheinfo", f"100644,{blob},{os.path.basename(self.path)}")
-        self.again(*self.git, "checkout-index", "-f", os.path.basename(self.path))
+        return self.succeeds(*self.git, "checkout-index", "-f", os.path.basename(self.path))
 
-    def again(self, *command):
-        """Tools that unlink and create fail where a set brings the file back in between: then they are called again."""
-        def succeeds():
-            return subprocess.run([*self.at_once, *command], stderr=subprocess.DEVNULL, check=False).returncode == 0
-        common.wait_until(succeeds, command[0])
+    def succeeds(self, *command):
+        """Tools that unlink and create fail where a set brings the file back in between."""
+        return subprocess.run([*self.at_once, *command], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 class Soak:
@@ -96,7 +95,8 @@ class Soak:
         common.forget(worker)
 
     def edit(self):
-        self.editors.edit(self.random)
+        # Each try is an edit of its own: one that failed may have written what it was to write.
+        common.wait_until(lambda: self.editors.edit(self.random), "an edit")
         self.happened["edits"] += 1
 
     def fill(self):
