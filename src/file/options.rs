@@ -26,7 +26,7 @@ pub enum Durability {
 }
 
 /// How a [`FileFlagStore`](super::FileFlagStore) is opened and kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileOptions {
     /// How reads reach the file.
     pub read_mode: ReadMode,

@@ -21,7 +21,11 @@ impl Request {
 
     /// Whether one write can serve both.
     pub(super) fn goes_with(&self, other: &Self) -> bool {
-        (&self.path, &self.options, self.creates) == (&other.path, &other.options, other.creates)
+        let terms = |request: &Self| {
+            let FileOptions { durability, mode, max_bytes, .. } = request.options;
+            (durability, mode, max_bytes, request.creates)
+        };
+        terms(self) == terms(other) && self.path == other.path
     }
 
     pub(super) fn serve(&self, outcome: Result<bool>) {
