@@ -71,7 +71,7 @@ impl Group<'_> {
             match read::settled(path, options.max_bytes, &mut buffer, |bytes| self.edit(bytes, options))? {
                 Some((content, edited)) => (Some(content), edited),
                 None => {
-                    let edited = self.edit(b"{}", options).map_err(|fault| read::refused(path, b"{}", fault))?;
+                    let edited = self.edit(b"{}\n", options).map_err(|fault| read::refused(path, b"{}\n", fault))?;
                     (None, edited)
                 }
             };
