@@ -109,8 +109,8 @@ static void a_link_may_be_turned_to_another_file(void) {
 enum { SWAPS = 3000 };
 
 /* As a deploy does that turns "current" to another version. */
-static void swap(void *nothing) {
-    (void)nothing;
+static void swap(void *store) {
+    flagstore_free(store); /* the child's copy */
     for (int i = 0; i < SWAPS; i++)
         CHECK(symlink(i % 2 ? "a" : "b", "current-new") == 0 && rename("current-new", "current") == 0);
 }
@@ -122,7 +122,7 @@ static void a_link_that_is_swapped_during_sets_mixes_no_versions(void) {
     put("b/" FLAGS_FILE, "{\"version\": \"b\"}");
     flagstore_file_options_t options = {.size = sizeof options, .durability = FLAGSTORE_ATOMIC};
     flagstore_t *store = flagstore_file_open_with("current/" FLAGS_FILE, &options, NULL);
-    pid_t swapper = start_child(swap, NULL);
+    pid_t swapper = start_child(swap, store);
     int sets = 0;
     for (siginfo_t ended = {.si_pid = 0}; ended.si_pid == 0; sets++) {
         flagstore_error_t *error = NULL; /* EBUSY: it was overtaken each time */
