@@ -42,19 +42,20 @@ static void threads_that_expect_what_they_read_lose_nothing(flagstore_t *store) 
     CHECK_INT(THREADS * STEPS, flagstore_get_int64(store, "count", -1, NULL));
 }
 
-static void open_and_count(void *nothing) {
-    (void)nothing;
-    flagstore_file_options_t options = {.size = sizeof options, .lock_timeout_ms = -1};
+static void open_and_count(void *read_mode) {
+    flagstore_file_options_t options = {
+        .size = sizeof options, .read_mode = *(const int32_t *)read_mode, .lock_timeout_ms = -1};
     flagstore_t *store = flagstore_file_open_with(FLAGS_FILE, &options, NULL);
     count_in_threads(store);
     flagstore_free(store);
 }
 
 static void processes_that_expect_what_they_read_lose_nothing(void) {
+    static const int32_t read_modes[] = {FLAGSTORE_READ_FRESH, FLAGSTORE_READ_CHECKED, FLAGSTORE_READ_WATCHED};
     pid_t pids[PROCESSES];
     write_file(FLAGS_FILE, "{\"count\":0}", 11);
     for (int i = 0; i < PROCESSES; i++)
-        pids[i] = start_child(open_and_count, NULL);
+        pids[i] = start_child(open_and_count, (void *)&read_modes[i % 3]);
     for (int i = 0; i < PROCESSES; i++)
         end_child(pids[i]);
     char expected[32];

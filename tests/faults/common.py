@@ -5,6 +5,7 @@
 FLAGSTORE_LIB_DIR has libflagstore.so and its link libflagstore.so.0.1, FLAGSTORE_INCLUDE_DIR has flagstore.h;
 FLAGSTORE_TESTS=all makes a missing tool a failure.
 """
+import itertools
 import os
 import shutil
 import signal
@@ -103,6 +104,15 @@ def start(*command, **options):
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)], env=environment, **options)
     _started.append(process)
     return process
+
+
+MODES = "read modes FRESH, CHECKED and WATCHED"
+_modes = itertools.cycle(range(3))
+
+
+def next_mode():
+    """For the environment of a process whose stores read in one mode: FRESH, CHECKED and WATCHED take turns."""
+    return {"READ_MODE": str(next(_modes))}
 
 
 def forget(process):

@@ -173,7 +173,8 @@ class Worker:
 
     def __init__(self, *command):
         self.what = " ".join(map(str, command[1:]))
-        self.process = common.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = common.start(*command, env=common.next_mode(), stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, text=True)
 
     def check(self):
         common.promise(self.process.poll() is None, self.what, "ended with", self.process.returncode)
@@ -185,8 +186,12 @@ class Worker:
         return list(map(int, self.process.stdout.read().split()))
 
 
+def readers(program, path, threads):
+    """One in each read mode. They have begun to read."""
+    return [reader(program, path, threads) for _ in range(3)]
+
+
 def reader(program, path, threads):
-    """It has begun to read."""
     worker = Worker("nice", program, "read", path, threads)
     ready, _, _ = select.select([worker.process.stdout], [], [], common.DEADLINE)
     common.promise(ready and worker.process.stdout.readline() == "reading\n", worker.what, "reads nothing")
@@ -211,6 +216,12 @@ class Sets(Worker):
         """Until the set that may be under way has ended."""
         before = self.done()
         common.wait_until(lambda: self.done() > before or self.check(), "the sets go on")
+
+
+def summed(numbers):
+    """What several readers have to say, as if they were one."""
+    reads, changes, lowest, highest = zip(*numbers)
+    return sum(reads), sum(changes), min(lowest), max(highest)
 
 
 @contextlib.contextmanager

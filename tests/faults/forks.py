@@ -99,7 +99,9 @@ def worker(stores, name, depth):
 
 
 def open_stores(path):
-    stores = [Store.memory(), Store.file(path, durability=flagstore.ATOMIC, lock_timeout_ms=DEADLINE * 1000)]
+    file = Store.file(path, read_mode=int(os.environ["READ_MODE"]), durability=flagstore.ATOMIC,
+                      lock_timeout_ms=DEADLINE * 1000)
+    stores = [Store.memory(), file]
     for store in stores:
         store.set("before", 1)
     return stores

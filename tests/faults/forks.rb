@@ -96,7 +96,8 @@ def worker(stores, name, depth)
 end
 
 def open_stores(path)
-  stores = [Flagstore.memory, Flagstore.file(path, durability: :atomic, lock_timeout: DEADLINE)]
+  mode = Flagstore::READ_MODES.key(Integer(ENV.fetch("READ_MODE")))
+  stores = [Flagstore.memory, Flagstore.file(path, read_mode: mode, durability: :atomic, lock_timeout: DEADLINE)]
   stores.each { |store| store["before"] = 1 }
 end
 

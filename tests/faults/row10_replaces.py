@@ -8,7 +8,8 @@ import flagstore
 
 REPLACES = common.size(5_000, 1_000_000)
 FILES = {"flags.json": "ab", "flags.json.json": "c"}  # the names that their writers set; neighbours with similar names
-READERS = 2  # for each file; the writers go first, or readers that never wait would leave them no processor
+# For each file, one in each read mode; the writers go first, or readers that never wait would leave them no processor.
+READERS = 3
 
 
 def prepare(path, names):
@@ -32,8 +33,8 @@ def test(folder):
     for file, names in FILES.items():
         path = os.path.join(folder, "store", file)
         prepare(path, names)
-        readers += [common.start("nice", program, "read", path, names, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-                    for _ in range(READERS)]
+        readers += [common.start("nice", program, "read", path, names, env=common.next_mode(),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(READERS)]
         writers += [common.start(program, "write", path, name, turns) for name in names]
     common.wait_until(lambda: end_together(writers, readers), "all replaces", common.DEADLINE + REPLACES / 100)
     reads = sum(map(reads_of, readers))
@@ -41,7 +42,8 @@ def test(folder):
     left = set(os.listdir(os.path.join(folder, "store"))) - set(FILES) - {f".{file}.lock" for file in FILES}
     common.promise(not left, "left behind:", left)
     common.row(10, f"{turns * len(writers)} replaces by {len(writers)} processes in ATOMIC, "
-                   f"{reads} reads by {len(readers)} processes", "0 torn", "0 foreign", "0 empty", "0 older")
+                   f"{reads} reads by {len(readers)} processes in the {common.MODES}",
+               "0 torn", "0 foreign", "0 empty", "0 older")
 
 
 def end_together(writers, readers):

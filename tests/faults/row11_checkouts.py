@@ -5,11 +5,11 @@ import os
 from collections import Counter
 
 import common
-from edits import Git, Worker, at_once, document, ended, reader, write
+from edits import Git, Worker, at_once, document, ended, readers, write
 from file_systems import tmpfs
 
 EDITS = common.size(60, 1000)  # of each
-PROCESSES, THREADS = 2, 2
+THREADS = 2
 EDITIONS = [document(1, times=10), document(2, times=10_000)]  # 100 bytes, and 20 000
 
 
@@ -40,12 +40,12 @@ def under_load(program, folder, tool):
     os.makedirs(tree)
     path = os.path.join(tree, "flags.json")
     edit = tool(place, path, at_once())
-    readers = [reader(program, path, THREADS) for _ in range(PROCESSES)]
+    processes = readers(program, path, THREADS)
     naive = Worker("nice", program, "naive", path)
-    with ended(naive, *readers) as numbers:
+    with ended(naive, *processes) as numbers:
         for number in range(EDITS):
             edit(number)
-            for process in readers:
+            for process in processes:
                 process.check()
     looks, *of_readers = numbers
     reads, changes, lowest, highest = zip(*of_readers)
@@ -58,8 +58,8 @@ def test(folder):
     # A busy disk would keep git waiting between its steps, for longer than anybody would wait for it.
     with tmpfs(os.path.join(folder, "memory")) as memory:
         seen = under_load(program, memory, check_outs) + under_load(program, memory, installs)
-    common.row(11, f"{EDITS} git checkouts and {EDITS} installs, {seen['reads']} reads by {PROCESSES} processes x "
-                   f"{THREADS} threads, {seen['changes']} changes seen",
+    common.row(11, f"{EDITS} git checkouts and {EDITS} installs, {seen['reads']} reads by processes of {THREADS} "
+                   f"threads in the {common.MODES}, {seen['changes']} changes seen",
                "0 false-empty", "0 false-corrupt", "0 foreign documents",
                f"without the library {seen['wrong']} of {seen['looks']} wrong")
 

@@ -9,11 +9,12 @@ import time
 
 import common
 import flagstore
-from edits import ConfigMap, document, ended, reader
+from edits import ConfigMap, document, ended, readers, summed
 
 SWAPS = common.size(40, 1000)  # one after the other, each waited for
 BURSTS, IN_BURST = common.size(10, 100), 10  # without a pause
 THREADS = 2
+MODES = [flagstore.READ_FRESH, flagstore.READ_CHECKED, flagstore.READ_WATCHED]
 
 
 class Seen:
@@ -38,9 +39,9 @@ class Seen:
 class Waiter(Seen):
     """A thread in flagstore_wait."""
 
-    def __init__(self, path):
+    def __init__(self, path, read_mode):
         super().__init__()
-        self.store = flagstore.Store.file(path)
+        self.store = flagstore.Store.file(path, read_mode=read_mode)
         self.end, self.failed = threading.Event(), None
         self.revision = self.store.revision()
         self.thread = threading.Thread(target=self.run)
@@ -67,10 +68,10 @@ class Waiter(Seen):
 class Watcher(Seen):
     """A flagstore_watch of the edition."""
 
-    def __init__(self, path, edition):
+    def __init__(self, path, edition, read_mode):
         super().__init__()
         self.last, self.gaps = edition, []
-        self.store = flagstore.Store.file(path)
+        self.store = flagstore.Store.file(path, read_mode=read_mode)
         self.watch = self.store.watch(self.change, "edition")
 
     def change(self, _key, old, new):
@@ -91,40 +92,41 @@ def figures(what, latencies):
             f"longest {ordered[-1]:.1f}")
 
 
-def swap_and_wait(config, waiter, watcher):
-    """The latencies of both, swap by swap."""
-    latencies = []
+def swap_and_wait(config, waiters, watchers):
+    """The latencies of the waits, and of the watches."""
+    waits, watches = [], []
     for edition in range(2, SWAPS + 2):
         swapped = config.swap(document(edition))
-        seen = waiter.time_of(edition, "the wait"), watcher.time_of(edition, "the watch")
-        latencies.append([moment - swapped for moment in seen])
-    return zip(*latencies)
+        waits += [waiter.time_of(edition, "the wait") - swapped for waiter in waiters]
+        watches += [watcher.time_of(edition, "the watch") - swapped for watcher in watchers]
+    return waits, watches
 
 
-def swap_in_bursts(config, waiter, watcher):
+def swap_in_bursts(config, waiters, watchers):
     edition = SWAPS + 1
     for _ in range(BURSTS):
         for _ in range(IN_BURST):
             edition += 1
             config.swap(document(edition))
-        waiter.time_of(edition, "the wait after a burst")
-        watcher.time_of(edition, "the watch after a burst")
+        for seen in waiters + watchers:
+            seen.time_of(edition, f"{type(seen).__name__} after a burst")
 
 
 def test(folder):
     program = common.compile_c(folder, "edits_worker")
     config = ConfigMap(os.path.join(folder, "config"), "flags.json", document(1))
-    waiter, watcher = Waiter(config.path), Watcher(config.path, 1)
+    waiters = [Waiter(config.path, mode) for mode in MODES]
+    watchers = [Watcher(config.path, 1, mode) for mode in MODES]
     try:
-        with ended(reader(program, config.path, THREADS)) as numbers:
-            waits, watches = swap_and_wait(config, waiter, watcher)
-            swap_in_bursts(config, waiter, watcher)
+        with ended(*readers(program, config.path, THREADS)) as numbers:
+            waits, watches = swap_and_wait(config, waiters, watchers)
+            swap_in_bursts(config, waiters, watchers)
     finally:
-        waiter.close()
-        watcher.close()
-    [(reads, _changes, lowest, highest)] = numbers
+        for seen in waiters + watchers:
+            seen.close()
+    reads, _changes, lowest, highest = summed(numbers)
     common.promise(lowest >= 1 and highest <= SWAPS + 1 + BURSTS * IN_BURST, "foreign editions:", lowest, highest)
-    common.row(12, f"{SWAPS} ConfigMap swaps, then {BURSTS} bursts of {IN_BURST}, {reads} reads",
+    common.row(12, f"{SWAPS} ConfigMap swaps, then {BURSTS} bursts of {IN_BURST}, {reads} reads in the {common.MODES}",
                "all seen by wait and watch", "no gap", "0 false-empty",
                figures("wait", waits), figures("watch", watches))
 

@@ -6,7 +6,7 @@ import random
 import re
 import time
 
-from common import FULL, Violated, note, promise, row, run, size
+from common import FULL, MODES, Violated, note, promise, row, run, size
 
 import documents
 import flagstore
@@ -14,6 +14,7 @@ import oracle
 from flagstore import Store
 
 SEED = 16
+READ_MODES = [flagstore.READ_FRESH, flagstore.READ_CHECKED, flagstore.READ_WATCHED]
 YOUNG = 0.1  # seconds: a younger file is looked at again before it is believed
 
 BOM = b"\xef\xbb\xbf"
@@ -113,10 +114,13 @@ def found_at(path, call, store, where):
 
 def check_file(path, data, expected, durability):
     before = state(path)
-    with Store.file(path, durability=durability) as store:
-        places = {call: found_at(path, call, store, f"{call} of {path}, {data[:80]!r}, seed {SEED}:") for call in CALLS}
+    places = {}
+    for mode in READ_MODES:
+        with Store.file(path, read_mode=mode, durability=durability) as store:
+            where = f"of {path}, {data[:80]!r}, read mode {mode}, seed {SEED}:"
+            places |= {(call, mode): found_at(path, call, store, f"{call} {where}") for call in CALLS}
     promise(len(set(places.values())) == 1, path, "the calls do not agree where:", places)
-    line, column = places["get"]
+    line, column = places["get", flagstore.READ_FRESH]
     lines = data.split(b"\n")
     promise(line <= len(lines) and column <= len(lines[line - 1]) + 1, path, "there is no place", (line, column))
     promise(expected in (None, (line, column)), path, "found at", (line, column), "not at", expected)
@@ -139,8 +143,8 @@ def test(folder):
     known = sum(check_file(*file, durability) for durability in durabilities for file in files) // len(durabilities)
     left = [name for name in os.listdir(folder) if name.endswith(".tmp")]
     promise(left == [], "temporary files are left:", left[:3])
-    answers = len(files) * len(CALLS) * len(durabilities)
-    row(16, f"{len(files)} corrupt files x {len(CALLS)} calls",
+    answers = len(files) * len(CALLS) * len(READ_MODES) * len(durabilities)
+    row(16, f"{len(files)} corrupt files x {len(CALLS)} calls in the {MODES}",
         f"{answers} times CORRUPT with line and column (of {known} files known beforehand)", "0 files touched")
 
 

@@ -80,7 +80,7 @@ class Soak:
 
     def start(self, name):
         self.workers[name] = common.start(*self.commands[name], "soak", self.path, name, self.random.randrange(3),
-                                          stdout=self.acknowledged)
+                                          env=common.next_mode(), stdout=self.acknowledged)
 
     def kill(self):
         name = self.random.choice(COUNTERS)
@@ -156,7 +156,8 @@ def test(folder):
         shutil.copytree(disk, os.path.join(folder, "disk-at-the-end"))
         common.call("umount", disk)
     what = ", ".join(f"{count} {name}" for name, count in soak.happened.items())
-    common.row(20, f"soak of {SECONDS} s: C, Go, Ruby and Python, {sets} sets, {what}", "0 broken invariants")
+    common.row(20, f"soak of {SECONDS} s: C, Go, Ruby and Python in the {common.MODES}, {sets} sets, {what}",
+               "0 broken invariants")
 
 
 if __name__ == "__main__":

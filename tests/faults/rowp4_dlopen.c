@@ -63,13 +63,19 @@ static void must(const struct library *it, const char *what, flagstore_error_t *
     if (error) die("%s: %s", what, it->error_message(error));
 }
 
-static flagstore_t *open_file(const struct library *it, const char *path, int32_t lock_timeout_ms) {
+static flagstore_t *open_file(const struct library *it, const char *path, int32_t read_mode, int32_t lock_timeout_ms) {
     flagstore_error_t *error = NULL;
-    flagstore_file_options_t options = {
-        .size = sizeof options, .durability = FLAGSTORE_ATOMIC, .lock_timeout_ms = lock_timeout_ms};
+    flagstore_file_options_t options = {.size = sizeof options, .read_mode = read_mode,
+                                        .durability = FLAGSTORE_ATOMIC, .lock_timeout_ms = lock_timeout_ms};
     flagstore_t *store = it->file_open_with(path, &options, &error);
     must(it, path, error);
     return store;
+}
+
+/* FRESH, CHECKED and WATCHED take turns. */
+static int32_t next_mode(void) {
+    static unsigned last;
+    return (int32_t)(__atomic_add_fetch(&last, 1, __ATOMIC_RELAXED) % 3);
 }
 
 static void set_and_get(const struct library *it, flagstore_t *store, const char *key, int64_t value) {
@@ -91,7 +97,7 @@ static pthread_barrier_t used, unloaded;
 /* Uses the library, lives on while it is unloaded, and ends with whatever the library keeps for a thread. */
 static void *outlive(void *argument) {
     struct library *it = argument;
-    flagstore_t *stores[] = {it->memory_open(NULL), open_file(it, store_path, 60000)};
+    flagstore_t *stores[] = {it->memory_open(NULL), open_file(it, store_path, next_mode(), 60000)};
     flagstore_error_t *error = NULL;
     char key[32];
     snprintf(key, sizeof key, "thread%lx", (unsigned long)pthread_self() % 4096);
@@ -113,7 +119,7 @@ static int block_a_waiter(const struct library *it) {
     snprintf(lock, sizeof lock, "%.*s.%s.lock", (int)(name - store_path), store_path, name);
     int fd = open(lock, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || flock(fd, LOCK_EX) != 0) die("cannot take the lock");
-    flagstore_t *hasty = open_file(it, store_path, 1);
+    flagstore_t *hasty = open_file(it, store_path, FLAGSTORE_READ_FRESH, 1);
     flagstore_error_t *error = NULL;
     it->set_int64(hasty, "late", 1, &error);
     if (it->error_code(error) != FLAGSTORE_LOCKED) die("expected LOCKED");
@@ -137,10 +143,13 @@ static void run_cycle(void) {
     pthread_barrier_init(&unloaded, NULL, THREADS + 1);
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, outlive, &it);
     pthread_barrier_wait(&used);
+    flagstore_t *watched = open_file(&it, store_path, FLAGSTORE_READ_WATCHED, 60000);
     int lock = block_a_waiter(&it);
-    if (tasks() != THREADS + 2) die("%d threads, expected one of the library", tasks() - THREADS - 1);
+    if (tasks() != THREADS + 3) die("%d threads, expected two of the library", tasks() - THREADS - 1);
     if (dlclose(it.handle) != 0) die("%s", dlerror());
-    close(lock); /* the library's thread goes on now, in code that the host has unloaded */
+    close(lock); /* the library's threads go on now, in code that the host has unloaded */
+    set_and_get(&it, watched, "unloaded", 1);
+    it.free(watched);
     pthread_barrier_wait(&unloaded);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     struct timespec pause = {0, 100000};
@@ -181,7 +190,7 @@ struct user {
 /* Sets, and frees what the one copy handed out by the other. */
 static void *mix(void *argument) {
     const struct user *user = argument;
-    flagstore_t *store = open_file(user->it, store_path, 60000);
+    flagstore_t *store = open_file(user->it, store_path, next_mode(), 60000);
     for (int i = 1; i <= user->sets; i++) {
         flagstore_error_t *error = NULL;
         set_and_get(user->it, store, user->key, i);
@@ -200,7 +209,7 @@ static void use_in_child(const struct user users[2]) {
     if (pid == 0) {
         alarm(60);
         for (int i = 0; i < 2; i++) {
-            flagstore_t *store = open_file(users[i].it, store_path, 60000);
+            flagstore_t *store = open_file(users[i].it, store_path, next_mode(), 60000);
             set_and_get(users[i].it, store, "child", i);
             users[1 - i].it->free(store);
         }
@@ -224,7 +233,7 @@ static void run_copies(const char *copy, int sets) {
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
     char expected[256];
     snprintf(expected, sizeof expected, "{\"a\":%d,\"b\":%d,\"c\":%d,\"child\":1,\"d\":%d}", sets, sets, sets, sets);
-    flagstore_t *store = open_file(&second, store_path, 60000);
+    flagstore_t *store = open_file(&second, store_path, FLAGSTORE_READ_FRESH, 60000);
     char *all = second.list_all(store, NULL);
     if (!all || strcmp(all, expected) != 0) die("expected %s, got %s", expected, all ? all : "NULL");
     first.free(all);

@@ -26,8 +26,9 @@ def test(folder):
     before, after = output_of(program, "cycles", library, os.path.join(folder, "cycles.json"), CYCLES)
     common.promise(after - before <= GROWTH_KIB, f"memory grew from {before} to {after} KiB in {CYCLES} cycles")
     output_of(program, "copies", library, copy, os.path.join(folder, "copies.json"), SETS)
-    common.row("p4", f"{CYCLES} dlopen/dlclose with live threads and a lock waiter; two copies in one process, "
-                     f"{4 * SETS} sets of 4 threads, 20 forks, objects freed by the other copy",
+    common.row("p4", f"{CYCLES} dlopen/dlclose with live threads, a lock waiter and a WATCHED store; two copies in one "
+                     f"process, {4 * SETS} sets of 4 threads in the {common.MODES}, 20 forks, objects freed by the "
+                     "other copy",
                "0 crashes", f"resident memory {before} -> {after} KiB", "0 lost")
 
 

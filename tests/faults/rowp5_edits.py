@@ -12,13 +12,14 @@ from collections import Counter
 
 import common
 import flagstore
-from edits import ConfigMap, Editor, Sets, document, ended, read, reader, write
+from edits import ConfigMap, Editor, Sets, document, ended, read, readers, summed, write
 from file_systems import tmpfs
 
 EDITS = common.size(6, 150)  # in each way
 RACES = common.size(300, 5000)
 THREADS = 2
 PAUSE_US = 500  # between the sets
+MODES = [flagstore.READ_FRESH, flagstore.READ_CHECKED, flagstore.READ_WATCHED]
 YOUNG = 0.2  # seconds, and more: what has changed since is looked at again
 
 
@@ -36,19 +37,21 @@ def edits_under_load(program, folder):
     place, path = fresh(folder, "load")
     write(path, document(1))
     editor, edition, undone = Editor(place, path), 1, Counter()
-    readers, sets = reader(program, path, THREADS), Sets(program, path, place, flagstore.DURABLE, PAUSE_US)
-    with ended(readers, sets) as numbers:
+    reading, sets = readers(program, path, THREADS), Sets(program, path, place, flagstore.DURABLE, PAUSE_US)
+    with ended(sets, *reading) as numbers:
         for way in editor.ways * EDITS:
             edition += 1
             done = editor.edit(way, edition)
             sets.wait_for_next()
-            readers.check()
+            for process in reading:
+                process.check()
             found = read(path)["edition"]
             common.promise(found <= edition, way.__name__, "left edition", found)
             if found != edition:
                 undone["undone" if done else "failed"] += 1
                 common.note(way.__name__, "was undone by a set" if done else "has failed")
-    (reads, _changes, lowest, highest), (made, refused) = numbers
+    (made, refused), *of_readers = numbers
+    reads, _changes, lowest, highest = summed(of_readers)
     common.promise(1 <= lowest and highest <= edition, "foreign editions:", lowest, highest)
     common.promise(refused == 0, refused, "sets were refused")
     names = ", ".join(way.__name__.replace("_", " ") for way in editor.ways)
@@ -59,16 +62,18 @@ def swaps_under_load(program, folder):
     """ConfigMap swaps: sets land in the folder that is current, or are told that it is gone."""
     place, _ = fresh(folder, "config")
     config = ConfigMap(os.path.join(place, "config"), "flags.json", document(1))
-    readers = reader(program, config.path, THREADS)
+    reading = readers(program, config.path, THREADS)
     sets = Sets(program, config.path, place, flagstore.DURABLE, PAUSE_US)
-    with ended(readers, sets) as numbers:
+    with ended(sets, *reading) as numbers:
         for edition in range(2, EDITS + 2):
             config.swap(document(edition))
             sets.wait_for_next()
-            readers.check()
+            for process in reading:
+                process.check()
             found = read(config.path)["edition"]
             common.promise(found == edition, "after the swap to", edition, "there is", found)
-    (_, _, lowest, highest), (_, refused) = numbers
+    (_, refused), *of_readers = numbers
+    _reads, _changes, lowest, highest = summed(of_readers)
     common.promise(1 <= lowest and highest <= EDITS + 1, "foreign editions:", lowest, highest)
     return refused
 
@@ -133,36 +138,46 @@ def code_of(call, *arguments):
         return error.code
 
 
-def torn(folder):
+def promise_seen(read_mode, condition, *what):
+    """What others have changed: a WATCHED store sees it when its thread has run, the others at once."""
+    if read_mode == flagstore.READ_WATCHED:
+        common.wait_until(condition, " ".join(map(str, what)))
+    common.promise(condition(), "read mode", read_mode, *what)
+
+
+def torn(folder, read_mode):
     """Half a file is CORRUPT for as long as it is there, and left alone; then all goes on."""
-    _, path = fresh(folder, "torn")
+    _, path = fresh(folder, f"torn{read_mode}")
     write(path, document(1))
     with open(path, "rb") as file:
         whole = file.read()
-    with flagstore.Store.file(path) as store:
+    with flagstore.Store.file(path, read_mode=read_mode) as store:
         for left in [0, 1, len(whole) // 2, len(whole) - 3]:
             with open(path, "wb") as file:
                 file.write(whole[:left])
-            codes = code_of(store.get_json, "edition"), code_of(store.set, "counter", 1)
-            common.promise(codes == (flagstore.CORRUPT, flagstore.CORRUPT), left, "bytes are for get and set", codes)
+            code = code_of(store.set, "counter", 1)
+            common.promise(code == flagstore.CORRUPT, left, "bytes are for set", code)
+            promise_seen(read_mode, lambda: code_of(store.get_json, "edition") == flagstore.CORRUPT,
+                         left, "bytes are CORRUPT for get")
             with open(path, "rb") as file:
                 common.promise(file.read() == whole[:left], left, "bytes were touched")
             with open(path, "wb") as file:
                 file.write(whole)
-            common.promise(store.list_all() == document(1), "the whole file is not read")
+            promise_seen(read_mode, lambda: code_of(store.list_all) == flagstore.OK and store.list_all() == document(1),
+                         "the whole file is read")
 
 
-def removed(folder):
+def removed(folder, read_mode):
     """A file that stays away is an empty store, its return is seen, and a set makes it anew."""
-    _, path = fresh(folder, "removed")
+    _, path = fresh(folder, f"removed{read_mode}")
     write(path, document(1))
-    with flagstore.Store.file(path) as store:
+    with flagstore.Store.file(path, read_mode=read_mode) as store:
         for edition in [2, 3]:
             os.remove(path)
-            common.promise(store.list_all() == {}, "a removed file is not empty")
+            promise_seen(read_mode, lambda: store.list_all() == {}, "a removed file is empty")
             write(path + "~", document(edition))
             os.rename(path + "~", path)
-            common.promise(store.list_all() == document(edition), "its return is not seen")
+            promise_seen(read_mode, lambda: store.list_all() == document(edition), "its return is seen")
         os.remove(path)
         store.set("counter", 7)
         common.promise(read(path) == {"counter": 7}, "the set left", read(path))
@@ -179,12 +194,12 @@ def mounted_file(program, folder):
     try:
         refused_there(path)
         editor = Editor(place, path)
-        with ended(reader(program, path, THREADS)) as numbers:
+        with ended(*readers(program, path, THREADS)) as numbers:
             for edition in range(2, EDITS + 2):
                 editor.edit(editor.in_place, edition)
                 refused_there(path)
                 common.promise(read(source) == document(edition), "the mounted file was changed")
-        [(_reads, _changes, lowest, highest)] = numbers
+        _reads, _changes, lowest, highest = summed(numbers)
         common.promise(1 <= lowest and highest <= EDITS + 1, "foreign editions:", lowest, highest)
     finally:
         common.call("umount", path)
@@ -235,11 +250,13 @@ def test(folder):
         mounted_file(program, memory)
     within = edits_within_a_set(program, folder)
     edit_within_a_read(program, folder)
-    torn(folder)
-    removed(folder)
+    for mode in MODES:
+        torn(folder, mode)
+        removed(folder, mode)
     durable, atomic = race(program, folder, flagstore.DURABLE), race(program, folder, flagstore.ATOMIC)
-    common.row("p5", f"{edits} edits ({ways}) under {reads} reads and {sets} sets, {EDITS} ConfigMap swaps, a mounted "
-                     "file, torn and removed files", "0 reads of less than a whole document",
+    common.row("p5", f"{edits} edits ({ways}) under {reads} reads in the {common.MODES} and {sets} sets, "
+                     f"{EDITS} ConfigMap swaps, a mounted file, torn and removed files",
+               "0 reads of less than a whole document",
                f"0 of {within} edits before a set's last look undone", f"of all edits {undone['undone']}",
                f"{undone['failed']} git or install told that the file exists",
                f"of {RACES} at any moment of a set {durable} (DURABLE), {atomic} (ATOMIC)",

@@ -30,9 +30,16 @@ static inline void must(const char *what, flagstore_error_t *error) {
     if (error) die("%s: %s: %s", what, flagstore_error_name(flagstore_error_code(error)), flagstore_error_message(error));
 }
 
+/* What reads in FLAGSTORE_READ_FRESH, CHECKED or WATCHED does so as the environment says: see common.next_mode. */
+static inline int32_t read_mode(void) {
+    const char *mode = getenv("READ_MODE");
+    return mode ? atoi(mode) : FLAGSTORE_READ_FRESH;
+}
+
 static inline flagstore_t *open_waiting(const char *path, int32_t durability, int32_t lock_timeout_ms) {
     flagstore_error_t *error = NULL;
-    flagstore_file_options_t options = {.size = sizeof options, .durability = durability, .lock_timeout_ms = lock_timeout_ms};
+    flagstore_file_options_t options = {.size = sizeof options, .read_mode = read_mode(), .durability = durability,
+                                        .lock_timeout_ms = lock_timeout_ms};
     flagstore_t *store = flagstore_file_open_with(path, &options, &error);
     must(path, error);
     return store;

@@ -35,7 +35,8 @@ func number(text string) int {
 }
 
 func open(path, durability string) *flagstore.Store {
-	options := flagstore.FileOptions{Durability: flagstore.Durability(number(durability)), LockTimeout: time.Minute}
+	options := flagstore.FileOptions{ReadMode: flagstore.ReadMode(number(os.Getenv("READ_MODE"))),
+		Durability: flagstore.Durability(number(durability)), LockTimeout: time.Minute}
 	store, err := flagstore.OpenFileWith(path, options)
 	must(path, err)
 	return store

@@ -19,7 +19,7 @@ def die(*words):
 
 
 def open_store(path, durability):
-    return Store.file(path, durability=int(durability), lock_timeout_ms=60_000)
+    return Store.file(path, read_mode=int(os.environ["READ_MODE"]), durability=int(durability), lock_timeout_ms=60_000)
 
 
 def thread(work, *arguments):
@@ -78,7 +78,7 @@ if __name__ == "__main__":
     role, path, name, *rest = sys.argv[1:]
     if role == "count":
         threads, turns, durability = rest
-        with Store.file(path, durability=int(durability), lock_timeout_ms=60_000) as shared:
+        with open_store(path, durability) as shared:
             for started in [thread(count, shared, name, i, int(turns)) for i in range(int(threads))]:
                 started.join()
     else:

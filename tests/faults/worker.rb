@@ -6,6 +6,7 @@ require_relative "../ruby/flagstore"
 OWN_KEYS = 3
 COUNTERS = %w[c go python ruby].freeze
 DURABILITIES = Flagstore::DURABILITIES.keys
+READ_MODE = Flagstore::READ_MODES.key(Integer(ENV.fetch("READ_MODE")))
 
 def die(message)
   $stderr.syswrite("VIOLATION in Ruby process #{Process.pid}: #{message}\n")
@@ -13,7 +14,7 @@ def die(message)
 end
 
 def open_store(path, durability)
-  Flagstore.file(path, durability: DURABILITIES.fetch(Integer(durability)), lock_timeout: 60)
+  Flagstore.file(path, read_mode: READ_MODE, durability: DURABILITIES.fetch(Integer(durability)), lock_timeout: 60)
 end
 
 def thread
