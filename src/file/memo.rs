@@ -58,9 +58,18 @@ impl Memo {
         if buffer.capacity() > self.bytes {
             return;
         }
-        if is_valid && self.valid.load().as_ref().is_none_or(|valid| valid.bytes != buffer) {
-            self.valid.store(Some(Arc::new(Valid { bytes: buffer, flags: OnceBox::new() })));
-        } else if let Ok(mut kept) = self.buffers.try_lock()
+        if !is_valid || self.valid.load().as_ref().is_some_and(|valid| valid.bytes == buffer) {
+            return self.keep_buffer(buffer);
+        }
+        let before = self.valid.swap(Some(Arc::new(Valid { bytes: buffer, flags: OnceBox::new() })));
+        // Another thread may be looking at it.
+        if let Some(before) = before.and_then(Arc::into_inner) {
+            self.keep_buffer(before.bytes);
+        }
+    }
+
+    fn keep_buffer(&self, buffer: Vec<u8>) {
+        if let Ok(mut kept) = self.buffers.try_lock()
             && kept.len() < BUFFERS
         {
             kept.push(buffer);
