@@ -33,19 +33,19 @@ impl Memo {
         Self { valid: ArcSwapOption::empty(), buffers: Mutex::new(Vec::new()), bytes }
     }
 
-    /// Has `look` see the flags in the bytes.
+    /// Has `look` see the flags in the bytes, and says whether they were new.
     pub(super) fn read<T>(
         &self,
         bytes: &[u8],
         limit: usize,
         look: &mut impl FnMut(Source<'_>) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    ) -> Result<(T, bool), Fault> {
         match self.valid.load().as_deref() {
             Some(valid) if valid.bytes == bytes => {
                 let taken_apart = || Source::Bytes(bytes, limit).snapshot()?.indexed().map(Box::new);
-                look(Source::Kept(valid.flags.get_or_try_init(taken_apart)?))
+                look(Source::Kept(valid.flags.get_or_try_init(taken_apart)?)).map(|seen| (seen, false))
             }
-            _ => look(Source::Bytes(bytes, limit)),
+            _ => look(Source::Bytes(bytes, limit)).map(|seen| (seen, true)),
         }
     }
 
@@ -53,12 +53,12 @@ impl Memo {
         self.buffers.try_lock().ok().and_then(|mut kept| kept.pop()).unwrap_or_default()
     }
 
-    /// Takes the buffer back, as it is after a read that found what is in it valid, or not.
-    pub(super) fn keep(&self, buffer: Vec<u8>, is_valid: bool) {
+    /// Takes the buffer back, as it is after a read; `is_new`: what is in it is valid, and was not known to be.
+    pub(super) fn keep(&self, buffer: Vec<u8>, is_new: bool) {
         if buffer.capacity() > self.bytes {
             return;
         }
-        if !is_valid || self.valid.load().as_ref().is_some_and(|valid| valid.bytes == buffer) {
+        if !is_new {
             return self.keep_buffer(buffer);
         }
         let before = self.valid.swap(Some(Arc::new(Valid { bytes: buffer, flags: OnceBox::new() })));

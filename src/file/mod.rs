@@ -95,8 +95,8 @@ impl FileFlagStore {
         let limit = self.options.max_bytes;
         let mut buffer = self.memo.buffer();
         let seen = read::settled(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
-        self.memo.keep(buffer, matches!(seen, Ok(Some(_))));
-        Ok(seen.inspect_err(Error::log)?.map(|(_, seen)| seen))
+        self.memo.keep(buffer, matches!(seen, Ok(Some((_, (_, true))))));
+        Ok(seen.inspect_err(Error::log)?.map(|(_, (seen, _))| seen))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
