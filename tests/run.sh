@@ -36,6 +36,9 @@ examples-c/run.sh
 section tests
 cargo test --locked
 
+section sanitizers
+tests/sanitizers.sh
+
 section "the model of the lock's queue"
 tests/model/run.sh
 

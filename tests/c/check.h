@@ -241,6 +241,23 @@ static inline int count_threads(void) {
     return count;
 }
 
+/* The library names its threads; each names itself once it runs. A sanitizer may have a thread of its own. */
+static inline int count_threads_named(const char *beginning) {
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; tasks && (task = readdir(tasks));) {
+        char path[300], comm[32];
+        size_t len = 0;
+        snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", task->d_name);
+        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (file) len = fread(comm, 1, sizeof comm - 1, file), fclose(file);
+        comm[len ? len - 1 : 0] = '\0';
+        count += strncmp(comm, beginning, strlen(beginning)) == 0;
+    }
+    if (tasks) closedir(tasks);
+    return count;
+}
+
 /* A child process; its failed checks are its exit status, which end_child checks. Handles that are open at the fork
    are the child's as well, to be freed there: a leak checker looks at every process. It would take for lost what only
    the parent's threads knew; a child of such a parent ends as another program, at which it finds nothing. */

@@ -64,19 +64,23 @@ static void call_together(struct caller callers[CALLERS]) {
     for (int i = 0; i < CALLERS; i++) CHECK(pthread_join(callers[i].thread, NULL) == 0);
 }
 
-static flagstore_t *open_limited(int32_t lock_timeout_ms, uint64_t max_bytes) {
+static flagstore_t *open_limited(int32_t read_mode, int32_t lock_timeout_ms, uint64_t max_bytes) {
     flagstore_error_t *error = GARBAGE;
     flagstore_file_options_t options = {
-        .size = sizeof options, .lock_timeout_ms = lock_timeout_ms, .max_bytes = max_bytes};
+        .size = sizeof options, .read_mode = read_mode, .lock_timeout_ms = lock_timeout_ms,
+        .max_bytes = max_bytes};
     flagstore_t *store = flagstore_file_open_with(FLAGS_FILE, &options, &error);
     CHECK_OK(error);
     return store;
 }
 
+/* What a store has changed it sees at once, whoever wrote it. */
 static bool set_own(struct caller *caller, flagstore_error_t **error) {
     char key[32];
     snprintf(key, sizeof key, "caller-%d", caller->number);
-    return flagstore_set_int64(caller->store, key, caller->number, error);
+    bool done = flagstore_set_int64(caller->store, key, caller->number, error);
+    if (done) CHECK_INT(caller->number, flagstore_get_int64(caller->store, key, -1, NULL));
+    return done;
 }
 
 static int count_done(const struct caller *callers, int first, int end) {
@@ -129,15 +133,17 @@ static void check_own_results(flagstore_t *const stores[CALLERS]) {
 
 static void callers_of_one_handle_get_their_own_results(void) {
     flagstore_t *stores[CALLERS];
-    stores[0] = open_limited(-1, 0);
+    stores[0] = open_limited(FLAGSTORE_READ_FRESH, -1, 0);
     for (int i = 1; i < CALLERS; i++) stores[i] = stores[0];
     for (int round = 0; round < 5; round++) check_own_results(stores);
     flagstore_free(stores[0]);
 }
 
+static const int32_t READ_MODES[] = {FLAGSTORE_READ_WATCHED, FLAGSTORE_READ_CHECKED, FLAGSTORE_READ_FRESH};
+
 static void callers_of_a_handle_each_get_their_own_results(void) {
     flagstore_t *stores[CALLERS];
-    for (int i = 0; i < CALLERS; i++) stores[i] = open_limited(-1, 0);
+    for (int i = 0; i < CALLERS; i++) stores[i] = open_limited(READ_MODES[i % 3], -1, 0);
     for (int round = 0; round < 5; round++) check_own_results(stores);
     for (int i = 0; i < CALLERS; i++) flagstore_free(stores[i]);
 }
@@ -149,7 +155,7 @@ static void a_write_that_fails_fails_for_all_and_touches_nothing(void) {
     struct rlimit before, small;
     size_t len;
     char fill[2001] = "";
-    flagstore_t *store = open_limited(-1, 0);
+    flagstore_t *store = open_limited(FLAGSTORE_READ_FRESH, -1, 0);
     memset(fill, 'f', sizeof fill - 1);
     CHECK(flagstore_set_string(store, "fill", fill, NULL));
     char *old = read_file(FLAGS_FILE, &len);
@@ -185,7 +191,7 @@ static bool set_too_much(struct caller *caller, flagstore_error_t **error) {
 static void who_sets_too_much_fails_alone(void) {
     for (int large = 0; large < CALLERS; large++) { /* the first in the line, and others */
         struct caller callers[CALLERS];
-        flagstore_t *store = open_limited(-1, 300);
+        flagstore_t *store = open_limited(FLAGSTORE_READ_FRESH, -1, 300);
         for (int i = 0; i < CALLERS; i++)
             callers[i] = (struct caller){.store = store, .number = i, .call = i == large ? set_too_much : set_own};
         call_together(callers);
@@ -211,7 +217,8 @@ static void pause_before(int number) {
 
 /* The lock gets free just when the first were told that it was not, and others' time is about to be up. */
 static void who_was_told_that_the_lock_is_held_was_not_written(void) {
-    flagstore_t *store = open_limited(20, 0), *patient = open_limited(-1, 0);
+    flagstore_t *store = open_limited(FLAGSTORE_READ_FRESH, 20, 0);
+    flagstore_t *patient = open_limited(FLAGSTORE_READ_FRESH, -1, 0);
     for (int round = 0; round < 10; round++) {
         struct caller callers[CALLERS];
         int lock = hold_lock();

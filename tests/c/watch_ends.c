@@ -5,14 +5,13 @@
 static void a_thread_lives_as_long_as_its_watch(flagstore_t *store) {
     struct recorder *all = new_recorder();
     flagstore_watch_t *watches[3];
-    int before = count_threads();
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < COUNT(watches); i++)
             watches[i] = WATCH(store, NULL, all);
-        CHECK_INT(before + (int)COUNT(watches), count_threads());
+        CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == (int)COUNT(watches));
         for (size_t i = 0; i < COUNT(watches); i++)
             flagstore_free(watches[i]);
-        CHECK_EVENTUALLY(count_threads() == before); /* a joined thread may stay listed for a moment */
+        CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == 0); /* a joined thread may stay listed for a moment */
     }
     CHECK_INT(0, count_calls(all));
     free_recorder(all);
@@ -53,7 +52,6 @@ static void free_own_watch(void *userdata, const char *key, const char *old_json
 
 /* The batch changes three flags, but the first call is the last. */
 static void it_may_be_freed_in_its_own_callback(flagstore_t *store) {
-    int before = count_threads();
     struct once once = {0};
     struct recorder *all = new_recorder();
     flagstore_watch_t *other = WATCH(store, NULL, all);
@@ -65,10 +63,10 @@ static void it_may_be_freed_in_its_own_callback(flagstore_t *store) {
     CHECK_EVENTUALLY(__atomic_load_n(&once.freed, __ATOMIC_ACQUIRE));
     SET(store, "d", "1");
     CHECK_RECORDED("d:->1;", all);
-    CHECK_EVENTUALLY(count_threads() == before + 1);
+    CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == 1);
     CHECK_INT(1, once.calls);
     end_watch(other, all);
-    CHECK_EVENTUALLY(count_threads() == before);
+    CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == 0);
     flagstore_free(batch);
     free_recorder(all);
 }
@@ -157,7 +155,7 @@ struct inherited {
 static void use_own_watch(void *argument) {
     struct inherited *parents = argument;
     struct recorder *own = new_recorder();
-    CHECK_INT(1, count_threads());
+    CHECK_INT(0, count_threads_named("flagstore-"));
     SET(parents->store, "child", "1");
     flagstore_watch_t *watch = WATCH(parents->store, "child", own);
     SET(parents->store, "child", "2");

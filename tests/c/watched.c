@@ -11,22 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-static int count_threads_named(const char *name) {
-    int count = 0;
-    DIR *tasks = opendir("/proc/self/task");
-    for (struct dirent *task; tasks && (task = readdir(tasks));) {
-        char path[300], comm[32];
-        size_t len = 0;
-        snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", task->d_name);
-        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-        if (file) len = fread(comm, 1, sizeof comm - 1, file), fclose(file);
-        comm[len ? len - 1 : 0] = '\0';
-        count += strcmp(comm, name) == 0;
-    }
-    if (tasks) closedir(tasks);
-    return count;
-}
-
 static int count_descriptors(void) {
     int count = 0;
     DIR *open_ones = opendir("/proc/self/fd");
