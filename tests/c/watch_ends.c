@@ -11,7 +11,8 @@ static void a_thread_lives_as_long_as_its_watch(flagstore_t *store) {
         CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == (int)COUNT(watches));
         for (size_t i = 0; i < COUNT(watches); i++)
             flagstore_free(watches[i]);
-        CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == 0); /* a joined thread may stay listed for a moment */
+        /* a joined thread may stay listed for a moment */
+        CHECK_EVENTUALLY(count_threads_named("flagstore-watch") == 0);
     }
     CHECK_INT(0, count_calls(all));
     free_recorder(all);
