@@ -155,7 +155,8 @@ def compile_go(folder, name):
     """The program of tests/faults/NAME.go with the Go binding."""
     module = os.path.join(folder, "go-" + name)
     os.makedirs(os.path.join(module, "flagstore"))
-    shutil.copy(os.path.join(TESTS, "go", "flagstore.go"), os.path.join(module, "flagstore"))
+    for part in ["flagstore.go", "changes.go"]:
+        shutil.copy(os.path.join(TESTS, "go", part), os.path.join(module, "flagstore"))
     shutil.copy(os.path.join(HERE, name + ".go"), module)
     with open(os.path.join(module, "go.mod"), "w", encoding="ascii") as file:
         file.write("module faults\n\ngo 1.19\n")

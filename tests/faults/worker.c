@@ -76,6 +76,19 @@ static void *read_all_the_time(void *argument) {
     return NULL;
 }
 
+/* Only if the edition is still the one that was read: a set in the last instant may undo an edit. */
+static bool set_in(flagstore_t *store, long long edition, long long number, flagstore_error_t **error) {
+    char text[24];
+    flagstore_batch_t *batch = flagstore_batch_new();
+    snprintf(text, sizeof text, "%lld", edition);
+    flagstore_batch_expect(batch, "edition", text, NULL);
+    snprintf(text, sizeof text, "%lld", number);
+    flagstore_batch_set(batch, name, text, NULL);
+    bool done = flagstore_commit(store, batch, error);
+    flagstore_free(batch);
+    return done;
+}
+
 static int soak(void) {
     pthread_t reader;
     pthread_create(&reader, NULL, read_all_the_time, NULL);
@@ -84,11 +97,11 @@ static int soak(void) {
     for (;;) {
         flagstore_error_t *error = NULL;
         long long number = last.counters[0] + 1;
-        if (flagstore_set_int64(store, name, number, &error)) {
+        if (set_in(store, last.edition, number, &error)) {
             last.counters[0] = number;
             if (write(STDOUT_FILENO, ".", 1) != 1) _exit(0);
-        } else if (flagstore_error_os_code(error) != ENOSPC) {
-            must("set", error);
+        } else if (flagstore_error_os_code(error) != ENOSPC && flagstore_error_code(error) != FLAGSTORE_CONFLICT) {
+            must("commit", error);
         }
         flagstore_free(error);
         last = next(store, &last);

@@ -81,6 +81,15 @@ func next(store *flagstore.Store, last map[string]int64) map[string]int64 {
 	return now
 }
 
+// setIn sets only in the edition that was read, as worker.c has it.
+func setIn(store *flagstore.Store, edition int64, name string, value int64) error {
+	batch := flagstore.NewBatch()
+	defer batch.Close()
+	must("expect", batch.Expect("edition", []byte(fmt.Sprint(edition))))
+	must("set", batch.Set(name, []byte(fmt.Sprint(value))))
+	return store.Commit(batch)
+}
+
 func soak(path, name, durability string) {
 	go func() {
 		store := open(path, durability)
@@ -90,11 +99,11 @@ func soak(path, name, durability string) {
 	}()
 	store := open(path, durability)
 	for last := next(store, nil); ; last = next(store, last) {
-		if err := store.SetInt64(name, last[name]+1); err == nil {
+		if err := setIn(store, last["edition"], name, last[name]+1); err == nil {
 			last[name]++
 			os.Stdout.WriteString(".")
-		} else if !errors.Is(err, syscall.ENOSPC) {
-			die("set", err)
+		} else if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, flagstore.Conflict) {
+			die("commit", err)
 		}
 	}
 }

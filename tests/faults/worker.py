@@ -7,7 +7,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
-from flagstore import FlagstoreError, Store  # noqa: E402
+from flagstore import CONFLICT, Batch, FlagstoreError, Store  # noqa: E402
 
 OWN_KEYS = 3
 COUNTERS = ["c", "go", "python", "ruby"]
@@ -65,11 +65,14 @@ def soak(path, name, durability):
     last = next_document(store, None)
     while True:
         try:
-            store.set_int64(name, last[name] + 1)
+            with Batch() as batch:  # only in the edition that was read, as worker.c has it
+                batch.expect("edition", last["edition"])
+                batch.set(name, last[name] + 1)
+                store.commit(batch)
             last[name] += 1
             os.write(1, b".")
         except FlagstoreError as error:
-            if error.os_code != errno.ENOSPC:
+            if error.os_code != errno.ENOSPC and error.code != CONFLICT:
                 raise
         last = next_document(store, last)
 
