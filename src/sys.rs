@@ -119,12 +119,6 @@ pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     with_blocked(&all, |_| work())
 }
 
-/// What the loader calls.
-#[used]
-// SAFETY: the section holds pointers to functions that take nothing.
-#[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = crate::file::survive_forks;
-
 /// Has the three functions called around every fork: before it and after it in the parent, and after it in the child.
 pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
     // SAFETY: pthread_atfork takes plain functions, which live as long as the library, and that is never unloaded.

@@ -22,3 +22,9 @@ pub mod typed;
 
 pub(crate) use backend::{flagstore_backend_t, flagstore_reply_t, take_error};
 pub(crate) use error::{FLAGSTORE_BACKEND, flagstore_error_t};
+
+/// What the loader calls.
+#[used]
+// SAFETY: the section holds pointers to functions that take nothing.
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = crate::file::survive_forks;
