@@ -96,7 +96,9 @@ impl FileFlagStore {
         let mut buffer = self.memo.buffer();
         let seen = read::settled(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
         self.memo.keep(buffer, matches!(seen, Ok(Some((_, (_, true))))));
-        Ok(seen.inspect_err(Error::log)?.map(|(_, (seen, _))| seen))
+        let seen = seen.inspect_err(Error::log)?;
+        self.reader.doubt(seen.as_ref().map(|(content, _)| &content.stamp));
+        Ok(seen.map(|(_, (seen, _))| seen))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {

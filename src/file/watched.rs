@@ -46,7 +46,13 @@ impl Watched {
 
     pub(super) fn picture(&self) -> Option<Kept> {
         let Shared { cache, mark } = &*self.shared;
-        if mark.holds() { Some(cache.kept()) } else { cache.picture() }
+        if mark.holds() {
+            return Some(cache.kept());
+        }
+        let picture = cache.picture()?;
+        // Another thread may have kept what it read before, and be about to set the mark for it.
+        self.doubt(Some(&picture.stamp));
+        Some(picture)
     }
 
     pub(super) fn stamp(&self) -> Option<Stamp> {
@@ -182,5 +188,32 @@ impl Watcher {
                 look = Instant::now() + LOOK;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    /// The watcher has looked, and has yet to set the mark, when a reader finds a newer file but cannot keep it.
+    #[test]
+    fn nobody_is_served_what_is_older_than_what_was_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.json");
+        fs::write(&path, "{}").unwrap();
+        let cache = Cache::new(&path, CString::new(path.as_os_str().as_bytes()).unwrap(), 1 << 20);
+        let shared = Arc::new(Shared { cache, mark: Mark::new() });
+        let stop = Arc::new(Stop::new().unwrap());
+        let watched = Watched { shared: Arc::clone(&shared), stop, thread: None, process: sys::process() };
+        while watched.picture().is_none() {}
+        let doubt = shared.mark.doubt();
+        fs::write(directory.path().join("new"), "{\"a\": 1}").unwrap();
+        fs::rename(directory.path().join("new"), &path).unwrap();
+        watched.doubt(Stamp::at(&path).unwrap().as_ref());
+        assert!(!shared.mark.set(doubt));
+        assert!(!shared.mark.holds());
     }
 }
