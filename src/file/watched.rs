@@ -98,7 +98,7 @@ struct Mark(AtomicU64);
 
 /// A number with this bit is a doubt, each another one.
 const DOUBT: u64 = 1 << 63;
-static DOUBTS: AtomicU64 = AtomicU64::new(0);
+static DOUBTS: AtomicU64 = AtomicU64::new(1);
 
 impl Mark {
     fn new() -> Self {
