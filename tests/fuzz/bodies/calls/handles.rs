@@ -138,13 +138,15 @@ impl<'a> World<'a> {
         let name = self.input.argument(&[b"memory", b"file", b"\xff", b""], 8);
         // SAFETY: a text as C passes it, and a function that lives as long as the program.
         unsafe {
-            let known = matches!(name.seen(false), Ok("memory" | "file"));
+            let known = name.seen(false).is_ok_and(|name| FEATURES.contains(&name));
             assert_eq!(flagstore_has_feature(name.pointer(false)), known);
             let log = self.input.bool().then_some(logged as unsafe extern "C" fn(*mut c_void, i32, *const c_char));
             flagstore_set_log(log, ptr::null_mut(), self.input.below(8) as i32 - 1);
         }
     }
 }
+
+const FEATURES: [&str; 8] = ["memory", "file", "backend", "snapshot", "batch", "watch", "checked", "watched"];
 
 fn c_path(path: &Path) -> CString {
     CString::new(path.to_str().expect("the path is text")).expect("the path has no NUL")
