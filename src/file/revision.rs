@@ -20,6 +20,9 @@ pub(super) struct Known {
     revision: u64,
 }
 
+/// How often a file that is replaced while it is read is read again.
+const LOOKS: usize = 4;
+
 /// The revision of a missing file, which is an empty store.
 const MISSING: u64 = 1;
 
@@ -45,10 +48,17 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
         return Ok(known.revision);
     }
     let mut bytes = Vec::new();
-    let content = read::present(path, store.options.max_bytes, &mut bytes)?;
-    store.reader.doubt(content.as_ref().map(|content| &content.stamp));
-    let Some(content) = content else {
-        return Ok(MISSING);
+    let mut looks = 0..LOOKS;
+    let content = loop {
+        let content = read::present(path, store.options.max_bytes, &mut bytes)?;
+        store.reader.doubt(content.as_ref().map(|content| &content.stamp));
+        let Some(content) = content else {
+            return Ok(MISSING);
+        };
+        // One that is replaced between its opening and the look at its times has those of its end.
+        if Stamp::at(path)? == Some(content.stamp) || looks.next().is_none() {
+            break content;
+        }
     };
     let mut hasher = DefaultHasher::new();
     (content.stamp, bytes).hash(&mut hasher);
