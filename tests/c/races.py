@@ -7,8 +7,9 @@ between threads are not seen:
     explores it instead) and what is handed on under its lock: a request, from the thread that waits with it to the one
     that serves it, and back with the outcome. So a report on memory of the heap is not judged if one of the two threads
     was serving a group.
-  - that by the fence with which the last owner of an Arc drops it (pictures, flags, snapshots, texts, a thread's
-    packet): uses by former owners before that are not judged. A use after it is.
+  - that by the fence with which the last owner of an Arc drops it, or takes out what is in it (pictures, flags,
+    snapshots, texts, the bytes of a read, a thread's packet): uses by former owners before that are not judged. A use
+    after it is.
 The logs come without names, because ThreadSanitizer's way to names hangs in forked children.
 """
 import re
@@ -17,7 +18,7 @@ import sys
 
 UNSEEN = ["/src/file/turn.rs", "library/std/src/thread/"]
 UNSEEN_ON_HEAP = "<flagstore::file::commit::Group>::"
-LAST_DROP = "::drop_slow"
+LAST_OWNER = ["::drop_slow", ">>::into_inner"]
 
 
 def reports(paths):
@@ -43,7 +44,8 @@ def names(library, reports_):
 def is_unseen(later, earlier, is_on_heap):
     """Whether the order of the two accesses is not to be seen."""
     both = later + earlier
-    return any(place in both for place in UNSEEN) or is_on_heap and UNSEEN_ON_HEAP in both or LAST_DROP in later
+    return any(place in both for place in UNSEEN) or is_on_heap and UNSEEN_ON_HEAP in both or any(
+        end in later for end in LAST_OWNER)
 
 
 def main():
