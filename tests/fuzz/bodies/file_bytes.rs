@@ -2,14 +2,16 @@
 
 use super::oracle::{self, Flags, Json};
 use super::scratch::Scratch;
-use flagstore::{Error, FileFlagStore, FlagStore, Value, ValueRef};
+use flagstore::{Error, FileFlagStore, FlagStore, ReadMode, Value, ValueRef};
 
 pub fn check(bytes: &[u8]) {
     let file = Scratch::new();
     file.write(bytes);
     match oracle::document(bytes) {
         Some(flags) => {
-            reads(&file.store(), &flags);
+            for mode in [ReadMode::Fresh, ReadMode::Checked, ReadMode::Watched] {
+                reads(&file.store_that_reads(mode), &flags);
+            }
             changes(&file, flags, bytes);
         }
         None => refuses(&file, bytes),
@@ -81,10 +83,12 @@ fn changes(file: &Scratch, mut flags: Flags, bytes: &[u8]) {
 fn refuses(file: &Scratch, bytes: &[u8]) {
     let store = file.store();
     let before = file.identity();
-    is_corrupt(bytes, store.get("a"));
-    is_corrupt(bytes, store.list_all());
-    is_corrupt(bytes, store.len());
-    is_corrupt(bytes, store.visit("a", &mut |_| ()));
+    for store in [ReadMode::Fresh, ReadMode::Checked, ReadMode::Watched].map(|mode| file.store_that_reads(mode)) {
+        is_corrupt(bytes, store.get("a"));
+        is_corrupt(bytes, store.list_all());
+        is_corrupt(bytes, store.len());
+        is_corrupt(bytes, store.visit("a", &mut |_| ()));
+    }
     is_corrupt(bytes, store.set("a", true.into()));
     is_corrupt(bytes, store.delete("a"));
     assert_eq!((file.identity(), file.read().as_slice()), (before, bytes));

@@ -1,6 +1,6 @@
 //! A file to play with, in memory where the system has such a file system.
 
-use flagstore::{Durability, FileFlagStore, FileOptions};
+use flagstore::{Durability, FileFlagStore, FileOptions, ReadMode};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,9 +40,13 @@ impl Scratch {
         (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
     }
 
-    /// Without sync, for speed.
     pub fn store(&self) -> FileFlagStore {
-        let options = FileOptions { durability: Durability::Atomic, ..FileOptions::default() };
+        self.store_that_reads(ReadMode::Fresh)
+    }
+
+    /// Without sync, for speed.
+    pub fn store_that_reads(&self, read_mode: ReadMode) -> FileFlagStore {
+        let options = FileOptions { read_mode, durability: Durability::Atomic, ..FileOptions::default() };
         FileFlagStore::open_with(self.path(), options).expect("the file opens")
     }
 }
