@@ -49,8 +49,13 @@ fn c_programs_keep_the_contract_with_checked_reads() {
 #[test]
 fn c_programs_are_clean_under_valgrind() {
     if installed("C under valgrind", &["cc", "valgrind"]) {
-        let checks = ["--quiet", "--error-exitcode=9", "--leak-check=full", "--trace-children=yes"];
-        run_c("valgrind", &[], &[&["valgrind"], &checks[..], &["--errors-for-leak-kinds=definite,possible"]].concat());
+        // valgrind runs one thread at a time; unless it is fair, one that never waits can keep the others out for minutes.
+        let checks = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full", "--trace-children=yes"];
+        run_c(
+            "valgrind",
+            &[],
+            &[&checks[..], &["--errors-for-leak-kinds=definite,possible", "--fair-sched=yes"]].concat(),
+        );
     }
 }
 
