@@ -103,6 +103,20 @@ pub(crate) struct Document<'a> {
     limit: usize,
 }
 
+/// The text of a changed document.
+pub(crate) struct Edited {
+    pub(crate) text: String,
+    flags: Option<Vec<u32>>,
+    limit: usize,
+}
+
+impl Edited {
+    /// The document itself, if it is to be kept.
+    pub(crate) fn into_document(self) -> Option<Document<'static>> {
+        Some(Document { text: self.text.into(), flags: self.flags?, limit: self.limit })
+    }
+}
+
 impl<'a> Document<'a> {
     /// A text that is canonical already is taken as it is, any other is written anew.
     pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, Fault> {
@@ -145,33 +159,44 @@ impl<'a> Document<'a> {
         Some(ValueRef::new(source.value().ok()?.of(&self.text), self.limit))
     }
 
-    /// The text with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
-    pub(crate) fn edited(&self, batch: &Batch) -> Result<Option<String>, Fault> {
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The document with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
+    /// Where the flags are in it is found out only if it is no longer than about `keep`, in bytes.
+    pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<Edited>, Fault> {
         if !self.changed_by(batch)? {
             return Ok(None);
         }
         let mut writer = Writer::new(Style::File, self.limit);
         writer.reserve(self.text.len().min(self.limit))?;
         writer.raw("{")?;
+        let mut flags = (self.text.len() <= keep).then(Vec::new);
+        if let Some(flags) = &mut flags {
+            let most = self.flags.len() + batch.edits().count();
+            flags.try_reserve_exact(most).map_err(|_| Fault::OutOfMemory)?;
+        }
         let mut kept = if batch.clears() { self.flags.len() } else { 0 };
         for (key, value) in batch.edits() {
             let place = self.place(key);
             let (Ok(end) | Err(end)) = place;
             if kept <= end {
-                self.copy(&mut writer, kept, end)?;
+                self.copy(&mut writer, kept, end, &mut flags)?;
                 kept = end + usize::from(place.is_ok());
             }
             if let Some(value) = value {
-                writer.member(key, &mut Scanner::at(value.as_json(), 0))?;
+                let begin = writer.member(key, &mut Scanner::at(value.as_json(), 0))?;
+                flags.iter_mut().for_each(|flags| flags.push(begin as u32));
             }
         }
-        self.copy(&mut writer, kept, self.flags.len())?;
+        self.copy(&mut writer, kept, self.flags.len(), &mut flags)?;
         writer.close_root()?;
-        Ok(Some(writer.finish()))
+        Ok(Some(Edited { text: writer.finish(), flags, limit: self.limit }))
     }
 
-    /// Copies the flags from `start` to before `end`.
-    fn copy(&self, writer: &mut Writer, start: usize, end: usize) -> Result<(), Fault> {
+    /// Copies the flags from `start` to before `end`; `moved` takes where they are then.
+    fn copy(&self, writer: &mut Writer, start: usize, end: usize, moved: &mut Option<Vec<u32>>) -> Result<(), Fault> {
         if start == end {
             return Ok(());
         }
@@ -179,7 +204,12 @@ impl<'a> Document<'a> {
             .flags
             .get(end)
             .map_or(self.text.len() - layout::LAST.len(), |next| *next as usize - layout::NEXT.len());
-        writer.members(&self.text[self.flags[start] as usize..until])
+        let first = self.flags[start];
+        let begin = writer.members(&self.text[first as usize..until])? as u32;
+        if let Some(moved) = moved {
+            moved.extend(self.flags[start..end].iter().map(|flag| flag - first + begin));
+        }
+        Ok(())
     }
 
     fn changed_by(&self, batch: &Batch) -> Result<bool, Fault> {

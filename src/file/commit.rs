@@ -4,7 +4,8 @@ use super::place::Place;
 use super::read::{self, Content};
 use super::replace::{self, Replaced};
 use super::request::Request;
-use crate::document::Document;
+use super::written::Written;
+use crate::document::{self, Document};
 use crate::json::{self, Fault};
 use crate::{Batch, Error, Result, Value};
 use std::borrow::Cow;
@@ -17,17 +18,18 @@ const ATTEMPTS: usize = 5;
 
 /// Creates the file with no flags in it, if it is still missing once the lock is held.
 pub(super) fn create(path: &Path, options: &FileOptions) -> Result<()> {
-    let mut request = Request::new(path.to_owned(), options.clone(), Batch::new());
+    let written = Arc::new(Written::nothing());
+    let mut request = Request::new(path.to_owned(), options.clone(), Batch::new(), written);
     request.creates = true;
     commit(request).map(|_| ())
 }
 
 /// Makes the batch's changes: lock, read, change, replace. Says whether a key that it changes was there.
-pub(super) fn apply(path: &Path, options: &FileOptions, batch: &Batch) -> Result<bool> {
+pub(super) fn apply(path: &Path, options: &FileOptions, batch: &Batch, written: &Arc<Written>) -> Result<bool> {
     if options.read_only {
         return Err(Error::ReadOnly { path: path.to_owned() });
     }
-    commit(Request::new(path.to_owned(), options.clone(), batch.clone()))
+    commit(Request::new(path.to_owned(), options.clone(), batch.clone(), Arc::clone(written)))
 }
 
 fn commit(request: Request) -> Result<bool> {
@@ -65,39 +67,54 @@ struct Group<'a> {
 impl Group<'_> {
     /// One round: reads, changes and replaces the file, and serves everybody unless it was overtaken.
     fn attempt(&mut self, place: &Place, ours: &Request) -> Result<Replaced> {
-        let (path, options) = (&ours.path, &ours.options);
-        let mut buffer = Vec::new();
-        let (old, edited) =
-            match read::settled(path, options.max_bytes, &mut buffer, |bytes| self.edit(bytes, options))? {
-                Some((content, edited)) => (Some(content), edited),
-                None => {
-                    let edited = self.edit(b"{}\n", options).map_err(|fault| read::refused(path, b"{}\n", fault))?;
-                    (None, edited)
-                }
-            };
-        let durable = match write(place, ours, old.as_ref(), &edited) {
+        let (old, edited) = self.read_and_edit(&ours.path, &ours.options, &ours.written)?;
+        let durable = match write(place, ours, old, &edited) {
             Ok(Replaced::Overtaken) => return Ok(Replaced::Overtaken),
             Ok(Replaced::Done) => Ok(()),
             // The change is there, and so are the conflicts with it.
             Err(error @ Error::NotDurable { .. }) => Err(error),
             Err(error) => return Err(error),
         };
+        if let Some(document) = edited.document.and_then(document::Edited::into_document) {
+            ours.written.keep(document);
+        }
         for (request, outcome) in self.requests.iter().zip(edited.outcomes) {
             request.serve(outcome.and_then(|existed| durable.clone().map(|()| existed)));
         }
         Ok(Replaced::Done)
     }
 
-    /// What the requests that are here by now make of the text.
-    fn edit(&mut self, bytes: &[u8], options: &FileOptions) -> Result<Edited, Fault> {
-        let text = json::utf8(bytes)?;
+    /// Reads the file and makes the changes; no content: there is no file.
+    fn read_and_edit(
+        &mut self,
+        path: &Path,
+        options: &FileOptions,
+        written: &Written,
+    ) -> Result<(Option<Content>, Edited)> {
+        let refused = |fault| read::refused(path, &[], fault);
+        if let Some(document) = written.take()
+            && let Some(content) = read::holding(path, document.text().as_bytes())
+        {
+            let edited = self.edit(&document, options).map_err(refused)?;
+            written.keep(document);
+            return Ok((Some(content), edited));
+        }
+        let mut edit = |bytes: &[u8]| self.edit(&Document::parse(json::utf8(bytes)?, options.max_bytes)?, options);
+        match read::settled(path, options.max_bytes, &mut Vec::new(), &mut edit)? {
+            Some((content, edited)) => Ok((Some(content), edited)),
+            None => edit(b"{}\n").map_err(refused).map(|edited| (None, edited)),
+        }
+    }
+
+    /// What the requests that are here by now make of the document.
+    fn edit(&mut self, document: &Document<'_>, options: &FileOptions) -> Result<Edited, Fault> {
         self.lock.await_crowd();
         self.requests = self.lock.take();
-        match edit(text, &self.requests, options) {
+        match edit(document, &self.requests, options) {
             // One of them asks too much: each for itself.
             Err(Fault::TooLarge | Fault::OutOfMemory) if self.requests.len() > 1 => {
                 self.requests.truncate(1);
-                edit(text, &self.requests, options)
+                edit(document, &self.requests, options)
             }
             result => result,
         }
@@ -116,12 +133,11 @@ struct Edited {
     /// Of each request; what failed changes nothing.
     outcomes: Vec<Result<bool>>,
     /// `None`: the file says it already.
-    text: Option<String>,
+    document: Option<document::Edited>,
 }
 
 /// Makes the changes of all requests, one after the other.
-fn edit(text: &str, requests: &[Arc<Request>], options: &FileOptions) -> Result<Edited, Fault> {
-    let document = Document::parse(text, options.max_bytes)?;
+fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOptions) -> Result<Edited, Fault> {
     let mut total: Option<Cow<'_, Batch>> = None;
     let mut outcomes = Vec::with_capacity(requests.len());
     for Request { batch, .. } in requests.iter().map(Arc::as_ref) {
@@ -138,19 +154,19 @@ fn edit(text: &str, requests: &[Arc<Request>], options: &FileOptions) -> Result<
         }
         outcomes.push(outcome);
     }
-    let text = total.map(|total| document.edited(&total)).transpose()?.flatten();
-    Ok(Edited { outcomes, text })
+    let document = total.map(|total| document.edited(&total, options.kept_bytes())).transpose()?.flatten();
+    Ok(Edited { outcomes, document })
 }
 
 /// Puts the text in the file's place, or sees to it that what is there will stay.
-fn write(place: &Place, ours: &Request, old: Option<&Content>, edited: &Edited) -> Result<Replaced> {
+fn write(place: &Place, ours: &Request, old: Option<Content>, edited: &Edited) -> Result<Replaced> {
     let created = (old.is_none() && ours.creates).then_some("{}\n");
-    match (edited.text.as_deref().or(created), old) {
-        (Some(text), _) => replace::replace(&ours.path, place, old, text, &ours.options),
+    match (edited.document.as_ref().map(|edited| edited.text.as_str()).or(created), old) {
+        (Some(text), old) => replace::replace(&ours.path, place, old, text, &ours.options),
         (None, Some(content))
             if ours.options.durability == Durability::Durable && edited.outcomes.iter().any(Result::is_ok) =>
         {
-            replace::sync_as_is(place, content).map(|()| Replaced::Done)
+            replace::sync_as_is(place, &content).map(|()| Replaced::Done)
         }
         _ => Ok(Replaced::Done),
     }

@@ -7,9 +7,6 @@ use arc_swap::ArcSwapOption;
 use once_cell::race::OnceBox;
 use std::sync::{Arc, Mutex};
 
-/// Of larger files nothing is kept, in bytes: many a read of a large file costs less with it, one should not cost for
-/// ever.
-const BYTES: usize = 16 << 20;
 /// How many buffers are kept: more threads than processors seldom read at one moment.
 const BUFFERS: usize = 8;
 
@@ -28,8 +25,8 @@ struct Valid {
 }
 
 impl Memo {
-    pub(super) fn new(max_bytes: usize) -> Self {
-        let bytes = BYTES.min(max_bytes / 8);
+    /// Of files larger than so many `bytes` nothing is kept.
+    pub(super) fn new(bytes: usize) -> Self {
         Self { valid: ArcSwapOption::empty(), buffers: Mutex::new(Vec::new()), bytes }
     }
 

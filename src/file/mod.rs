@@ -17,6 +17,7 @@ mod source;
 mod stamp;
 mod turn;
 mod watched;
+mod written;
 
 pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use turn::survive_forks;
@@ -29,7 +30,9 @@ use memo::Memo;
 use reader::Reader;
 use source::Source;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
+use written::Written;
 
 /// Flags in one JSON file, shared with any number of threads, processes and people with editors.
 ///
@@ -41,6 +44,7 @@ pub struct FileFlagStore {
     options: FileOptions,
     reader: Reader,
     memo: Memo,
+    written: Arc<Written>,
     /// The last revision, for as long as the file's stamp is the same.
     known: ArcSwapOption<revision::Known>,
     idle_events: events::Idle,
@@ -73,7 +77,8 @@ impl FileFlagStore {
         }
         Ok(Self {
             reader: Reader::start(options.read_mode, &path, options.max_bytes)?,
-            memo: Memo::new(options.max_bytes),
+            memo: Memo::new(options.kept_bytes()),
+            written: Arc::new(Written::nothing()),
             path,
             options,
             known: ArcSwapOption::empty(),
@@ -102,7 +107,7 @@ impl FileFlagStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
-        let existed = commit::apply(&self.path, &self.options, batch).inspect_err(Error::log);
+        let existed = commit::apply(&self.path, &self.options, batch, &self.written).inspect_err(Error::log);
         self.reader.look_again();
         existed
     }

@@ -44,6 +44,14 @@ pub struct FileOptions {
     pub max_bytes: usize,
 }
 
+impl FileOptions {
+    /// Of larger files nothing is kept to save time, in bytes: many a call on a large file costs less with it, one
+    /// should not cost for ever.
+    pub(super) fn kept_bytes(&self) -> usize {
+        (self.max_bytes / 8).min(16 << 20)
+    }
+}
+
 impl Default for FileOptions {
     fn default() -> Self {
         Self {

@@ -7,6 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+/// What is read at once to be compared, in bytes: small enough to stay in the processor's cache.
+const PIECE: usize = 64 << 10;
+
 /// The open file that was read, from its one descriptor: one snapshot of the file.
 pub(super) struct Content {
     pub(super) file: File,
@@ -98,6 +101,23 @@ pub(super) fn check_regular(path: &Path, mode: u32) -> Result<()> {
         _ => libc::EINVAL,
     };
     Err(Error::Io { path: path.to_owned(), action: "use what is not a regular file", errno })
+}
+
+/// The file, if it holds just these bytes. Of whatever else there is a proper read tells.
+pub(super) fn holding(path: &Path, bytes: &[u8]) -> Option<Content> {
+    let (file, stamp) = open(path).ok()??;
+    let mut piece = Vec::new();
+    piece.try_reserve_exact(bytes.len().min(PIECE)).ok()?;
+    piece.resize(bytes.len().min(PIECE), 0);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match (&file).read(&mut piece) {
+            Ok(count) if count > 0 => rest = rest.strip_prefix(&piece[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => return None,
+        }
+    }
+    (stamp.size() == bytes.len() as u64).then_some(Content { file, stamp })
 }
 
 /// Reads the file as it is, valid or not; `None`: there is no file, which is an empty store.

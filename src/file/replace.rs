@@ -23,7 +23,7 @@ pub(super) enum Replaced {
 pub(super) fn replace(
     path: &Path,
     place: &Place,
-    old: Option<&Content>,
+    old: Option<Content>,
     text: &str,
     options: &FileOptions,
 ) -> Result<Replaced> {
@@ -32,7 +32,7 @@ pub(super) fn replace(
         Durability::Durable => Some(open_directory(&place.directory)?),
         _ => None,
     };
-    let temporary = create(place, old, options)?;
+    let temporary = create(place, old.as_ref(), options)?;
     let failed = |action| move |error: io::Error| Error::io(&place.path, action, &error);
     // Not through tempfile's own writer, which hides the errno.
     sys::without_sigxfsz(|| temporary.as_file().write_all(text.as_bytes())).map_err(failed("write the new file"))?;
@@ -42,13 +42,15 @@ pub(super) fn replace(
     }
     for at in [path, &place.path] {
         // A link in the path may lead elsewhere since the place was found: what was read there must not go here.
-        if Stamp::at(at)? != old.map(|old| old.stamp) {
+        if Stamp::at(at)? != old.as_ref().map(|old| old.stamp) {
             return Ok(Replaced::Overtaken);
         }
         if path == place.path {
             break;
         }
     }
+    // Open until here, so that no new file could have its number; no longer, or it would go only with a later sync.
+    drop(old);
     temporary.persist(&place.path).map_err(|refused| match refused.error.raw_os_error() {
         Some(libc::EBUSY) => failed("replace it, for it is mounted by itself: mount its directory")(refused.error),
         _ => failed("replace the file")(refused.error),

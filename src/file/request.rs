@@ -1,7 +1,8 @@
 use super::options::FileOptions;
+use super::written::Written;
 use crate::{Batch, Result};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A change that a caller waits for, made by itself or by whoever has the lock before it.
 pub(super) struct Request {
@@ -10,13 +11,14 @@ pub(super) struct Request {
     /// Whether a missing file is created even where the batch leaves no flag in it.
     pub(super) creates: bool,
     pub(super) batch: Batch,
+    pub(super) written: Arc<Written>,
     /// Whether a key that the batch changes was there.
     outcome: OnceLock<Result<bool>>,
 }
 
 impl Request {
-    pub(super) fn new(path: PathBuf, options: FileOptions, batch: Batch) -> Self {
-        Self { path, options, creates: false, batch, outcome: OnceLock::new() }
+    pub(super) fn new(path: PathBuf, options: FileOptions, batch: Batch, written: Arc<Written>) -> Self {
+        Self { path, options, creates: false, batch, written, outcome: OnceLock::new() }
     }
 
     /// Whether one write can serve both.

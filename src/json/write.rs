@@ -60,12 +60,12 @@ impl Writer {
         self.reserve(bytes)
     }
 
-    /// One more member of the root object that `{` began.
-    pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), Fault> {
-        self.next_member()?;
+    /// One more member of the root object that `{` began. Returns where it begins.
+    pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<usize, Fault> {
+        let begin = self.next_member()?;
         self.text(key)?;
         self.raw(self.colon())?;
-        self.value(value, 0)
+        self.value(value, 0).map(|()| begin)
     }
 
     /// The same with a value that stands in `json` as it would be written.
@@ -76,17 +76,17 @@ impl Writer {
         self.raw(json)
     }
 
-    /// More members of it, which stand in `text` as they would be written.
-    pub(crate) fn members(&mut self, text: &str) -> Result<(), Fault> {
-        self.next_member()?;
-        self.raw(text)
+    /// More members of it, which stand in `text` as they would be written. Returns where they begin.
+    pub(crate) fn members(&mut self, text: &str) -> Result<usize, Fault> {
+        let begin = self.next_member()?;
+        self.raw(text).map(|()| begin)
     }
 
-    fn next_member(&mut self) -> Result<(), Fault> {
+    fn next_member(&mut self) -> Result<usize, Fault> {
         if self.len() > 1 {
             self.raw(",")?;
         }
-        self.line(1)
+        self.line(1).map(|()| self.len())
     }
 
     /// Ends the root object.

@@ -23,7 +23,7 @@ pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
     }
     let set_mode = |mode| to.set_permissions(std::fs::Permissions::from_mode(mode));
     let mode = metadata.mode() & 0o7777;
-    let group_kept = to.metadata()?.gid() == metadata.gid();
+    let group_kept = made.gid() == metadata.gid() || to.metadata()?.gid() == metadata.gid();
     // SAFETY: the name is NUL-terminated. A directory's default list has no say about a file that was there before.
     unsafe { libc::fremovexattr(to.as_raw_fd(), ACCESS_LIST.as_ptr()) };
     let names = match attribute_names(from) {

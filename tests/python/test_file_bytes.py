@@ -67,6 +67,35 @@ class Bytes(FolderCase):
             self.assertTrue(oracle.same(json.loads(store.get_json(key)), value), key)
         self.assertIsNone(store.get_json("no such key"))
 
+    def test_other_peoples_edits_between_changes_are_kept(self):
+        """A store knows what it wrote last; what it finds may differ in one letter, in the same file, of the same size."""
+        rng = random.Random(77)
+        store, expected = self.open(durability=flagstore.ATOMIC), {}
+        for step in range(1000):
+            self.commit_some(rng, store, expected)
+            if expected and rng.random() < 0.5:
+                key = rng.choice(list(expected))
+                expected[key] = rng.choice([True, None, 1234, 0.12])  # each as long as the others
+                with open(self.path, "r+b") as file:
+                    file.write(oracle.file_bytes(expected))
+                    file.truncate()
+            self.assertEqual(self.read(), oracle.file_bytes(expected), f"step {step}")
+
+    def commit_some(self, rng, store, expected):
+        """Some changes together, on the store and on the dict alike."""
+        with flagstore.Batch() as batch:
+            if rng.random() < 0.05:
+                batch.clear()
+                expected.clear()
+            for key in rng.choices("abcdefghijklmnopqrst\u00e9\U0001f600", k=rng.choice([1, 1, 2, 6])):
+                if rng.random() < 0.3:
+                    batch.delete(key)
+                    expected.pop(key, None)
+                else:
+                    expected[key] = documents.random_value(rng)
+                    batch.set(key, expected[key])
+            store.commit(batch)
+
     def test_a_rewrite_retypes_no_number(self):
         """Python would: so its parser hands each number over as a marked string, unmarked in the text."""
         def verbatim(data):
