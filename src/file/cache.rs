@@ -2,6 +2,7 @@
 
 use super::read::{self, Content};
 use super::stamp::Stamp;
+use crate::exclusive::Exclusive;
 use crate::lasting::Lasting;
 use crate::{Snapshot, document, json, sys};
 use arc_swap::{ArcSwap, Guard};
@@ -30,6 +31,8 @@ pub(super) struct Cache {
     max_bytes: usize,
     /// Each was read later than the one before.
     kept: ArcSwap<Picture>,
+    /// One thread at a time reads the file anew; the others would take as long, and as much memory.
+    loader: Exclusive,
     /// A file system of which nothing is kept.
     remote: AtomicU64,
 }
@@ -39,7 +42,7 @@ impl Cache {
         // The stamp of no file.
         let nothing = Picture { stamp: Stamp::default(), flags: Snapshot::default(), _file: None };
         let kept = ArcSwap::from_pointee(nothing);
-        Self { path: path.into(), c_path, max_bytes, kept, remote: AtomicU64::new(0) }
+        Self { path: path.into(), c_path, max_bytes, kept, loader: Exclusive::new(), remote: AtomicU64::new(0) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -63,7 +66,7 @@ impl Cache {
         // In this order: what the path leads to after the picture was made.
         let kept = self.kept.load();
         let stamp = self.stamp()?;
-        if stamp == kept.stamp { Some(kept) } else { self.renew(kept, &stamp) }
+        if stamp == kept.stamp { Some(kept) } else { self.renew(&stamp) }
     }
 
     fn stamp(&self) -> Option<Stamp> {
@@ -71,13 +74,16 @@ impl Cache {
     }
 
     #[cold]
-    fn renew(&self, old: Kept, seen: &Stamp) -> Option<Kept> {
+    fn renew(&self, seen: &Stamp) -> Option<Kept> {
         if seen.device() == self.remote.load(Relaxed) {
             return None;
         }
+        let _turn = self.loader.enter();
+        if let Some(kept) = self.current() {
+            return Some(kept);
+        }
         let new = Arc::new(self.read()?);
-        // Unless another thread was faster: what it read is as new, and what is kept never gets older.
-        self.kept.compare_and_swap(&*old, Arc::clone(&new));
+        self.kept.store(Arc::clone(&new));
         Some(Guard::from_inner(new))
     }
 
