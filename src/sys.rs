@@ -11,7 +11,7 @@ use std::os::unix::thread::JoinHandleExt;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 mod attributes;
@@ -110,13 +110,17 @@ pub(crate) fn without_sigxfsz<T>(work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Runs `work` with every signal blocked: a thread started in it takes none of the host's signals.
-pub(crate) fn without_signals<T>(work: impl FnOnce() -> T) -> T {
+/// The stack of a thread that runs code of the caller's, in bytes: what Rust gives its own.
+pub(crate) const STACK: usize = 2 << 20;
+
+/// Starts a thread with a stack of so many bytes. With every signal blocked, so that it takes none of the host's.
+pub(crate) fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    let builder = Builder::new().name(name.into()).stack_size(stack);
     // SAFETY: initialises the set it is given.
     let all = signals(|set| unsafe {
         libc::sigfillset(set);
     });
-    with_blocked(&all, |_| work())
+    with_blocked(&all, |_| builder.spawn(work))
 }
 
 /// Has the three functions called around every fork: before it and after it in the parent, and after it in the child.

@@ -69,8 +69,7 @@ impl Watch {
         let revision = store.revision()?;
         let picture = store.list_all()?;
         let watcher = Watcher { store: Arc::clone(&store), stop: Arc::clone(&stop), key, callback, revision, picture };
-        let builder = std::thread::Builder::new().name("flagstore-watch".into());
-        let thread = sys::without_signals(|| builder.spawn(move || watcher.run())).map_err(failed)?;
+        let thread = sys::spawn("flagstore-watch", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
         Ok(Self { stop, store, thread: Some(thread), process: std::process::id() })
     }
 }

@@ -17,6 +17,19 @@ pub(super) enum Kind {
     Watch = 6,
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Error => "error",
+            Self::Store => "store",
+            Self::Snapshot => "snapshot",
+            Self::Batch => "batch",
+            Self::Watch => "watch",
+        }
+    }
+}
+
 /// Sixteen bytes, so that what follows is aligned as malloc would align it. The function pointer makes an object free
 /// itself by the copy of the library that made it.
 #[repr(C, align(16))]
@@ -127,7 +140,7 @@ fn refused(is_null: bool, kind: Kind, name: &str) -> Error {
     if is_null {
         return Error::InvalidArgument(format!("{name} is NULL"));
     }
-    let kind = format!("{kind:?}").to_lowercase();
+    let kind = kind.name();
     Error::InvalidArgument(format!("{name} is not a living {kind} of this library"))
 }
 

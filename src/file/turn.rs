@@ -8,7 +8,7 @@
 use super::request::Request;
 use crate::sys;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { process: 0, generation: 0, forks: 0, last_ticket: 0, queues: BTreeMap::new() });
+    Mutex::new(Registry { process: 0, generation: 0, forks: 0, last_ticket: 0, queues: Vec::new() });
 
 struct Registry {
     /// The process that this registry belongs to: a fork that ran no handlers is noticed by it.
@@ -27,11 +27,13 @@ struct Registry {
     /// How often this process has forked: whether a child may have a descriptor that was not yet registered.
     forks: u64,
     last_ticket: u64,
-    queues: BTreeMap<PathBuf, Queue>,
+    /// Few: one for each file that is being changed.
+    queues: Vec<Queue>,
 }
 
 /// The threads that want the lock of one file; the first in line holds it or waits for other processes.
 struct Queue {
+    path: PathBuf,
     line: VecDeque<Place>,
     /// How many the last turn served: as many may come again.
     served: usize,
@@ -39,6 +41,19 @@ struct Queue {
     descriptor: Option<RawFd>,
     waiter: Waiter,
     changed: Arc<Condvar>,
+}
+
+impl Queue {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: VecDeque::new(),
+            served: 0,
+            descriptor: None,
+            waiter: Waiter::None,
+            changed: Arc::new(Condvar::new()),
+        }
+    }
 }
 
 /// A place in the line.
@@ -59,7 +74,7 @@ enum Waiter {
 
 impl Registry {
     fn reset(&mut self) {
-        for queue in std::mem::take(&mut self.queues).into_values() {
+        for queue in std::mem::take(&mut self.queues) {
             if let Some(descriptor) = queue.descriptor {
                 // Without an unlock: that would release the parent's lock.
                 sys::close_inherited(descriptor);
@@ -72,16 +87,20 @@ impl Registry {
         self.generation += 1;
     }
 
+    fn queue(&mut self, path: &Path) -> Option<&mut Queue> {
+        self.queues.iter_mut().find(|queue| queue.path.as_os_str() == path.as_os_str())
+    }
+
     /// Drops the queue nobody needs any more.
     fn tidy(&mut self, path: &Path) {
-        if let Some(queue) = self.queues.get_mut(path)
+        if let Some(queue) = self.queue(path)
             && queue.line.is_empty()
             && !matches!(queue.waiter, Waiter::Blocked)
         {
             if let Waiter::Done(Ok(file)) = &queue.waiter {
                 sys::unlock(file);
             }
-            self.queues.remove(path);
+            self.queues.retain(|queue| queue.path != path);
         }
     }
 }
@@ -150,13 +169,10 @@ impl Turn {
         let mut registry = registry();
         registry.last_ticket += 1;
         let (ticket, generation) = (registry.last_ticket, registry.generation);
-        let queue = registry.queues.entry(path.to_owned()).or_insert_with(|| Queue {
-            line: VecDeque::new(),
-            served: 0,
-            descriptor: None,
-            waiter: Waiter::None,
-            changed: Arc::new(Condvar::new()),
-        });
+        if registry.queue(path).is_none() {
+            registry.queues.push(Queue::new(path));
+        }
+        let Some(queue) = registry.queue(path) else { unreachable!("it was added") };
         queue.line.push_back(Place { ticket, request: Arc::clone(request), taken: false });
         let changed = Arc::clone(&queue.changed);
         let turn = Self { path: path.to_owned(), ticket, generation, request: Arc::clone(request), changed };
@@ -247,7 +263,7 @@ impl Turn {
 
     fn queue<'a>(&self, registry: &'a mut Registry) -> &'a mut Queue {
         // A turn keeps its queue alive; only a fork in the middle of a call could have taken it away.
-        registry.queues.get_mut(&self.path).unwrap_or_else(|| unreachable!("a queue outlives its turns"))
+        registry.queue(&self.path).unwrap_or_else(|| unreachable!("a queue outlives its turns"))
     }
 
     /// Leaves the blocking wait to a thread of its own.
@@ -260,7 +276,7 @@ impl Turn {
             let result = sys::lock(&waited_for);
             let mut registry = registry();
             if registry.generation == generation
-                && let Some(queue) = registry.queues.get_mut(&path)
+                && let Some(queue) = registry.queue(&path)
             {
                 if result.is_err() {
                     queue.descriptor = None;
@@ -270,8 +286,7 @@ impl Turn {
                 registry.tidy(&path);
             }
         };
-        let thread = std::thread::Builder::new().name("flagstore-lock".into()).stack_size(64 << 10);
-        sys::without_signals(|| thread.spawn(wait)).map(drop).inspect_err(|_| {
+        sys::spawn("flagstore-lock", 64 << 10, Box::new(wait)).map(drop).inspect_err(|_| {
             self.queue(&mut registry()).waiter = Waiter::None;
             self.forget();
         })
@@ -299,7 +314,7 @@ impl Drop for Turn {
             return;
         }
         // Whom another has served is in no queue any more, nor perhaps is anybody.
-        let Some(queue) = registry.queues.get_mut(&self.path) else {
+        let Some(queue) = registry.queue(&self.path) else {
             return;
         };
         let had_the_turn = queue.line.front().is_some_and(|first| first.ticket == self.ticket);

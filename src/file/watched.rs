@@ -39,8 +39,7 @@ impl Watched {
         let stop = Arc::new(Stop::new().map_err(failed)?);
         let shared = Arc::new(Shared { cache, mark: Mark::new() });
         let watcher = Watcher { shared: Arc::clone(&shared), stop: Arc::clone(&stop), told: false };
-        let builder = std::thread::Builder::new().name("flagstore-cache".into());
-        let thread = sys::without_signals(|| builder.spawn(move || watcher.run())).map_err(failed)?;
+        let thread = sys::spawn("flagstore-cache", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
         Ok(Self { shared, stop, thread: Some(thread), process: sys::process() })
     }
 

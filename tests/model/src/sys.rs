@@ -1,6 +1,7 @@
 //! src/sys.rs as far as turn.rs uses it, on the simulated lock file.
 
 use crate::fs::File;
+use crate::thread::{Builder, JoinHandle};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -21,8 +22,8 @@ pub fn close_inherited(_: RawFd) {
     unreachable!("nobody forks in the model");
 }
 
-pub fn without_signals<T>(work: impl FnOnce() -> T) -> T {
-    work()
+pub fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.into()).stack_size(stack).spawn(work)
 }
 
 pub fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {
