@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 mod layout;
+mod search;
 use layout::Layout;
+use search::Search;
 
 /// Walks the root object of `text` and hands over where each member begins and its key; `member` reads its value.
 #[inline(always)]
@@ -28,27 +30,19 @@ fn members<'a>(
 
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
 pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, Fault> {
-    let mut found = None;
-    let end = tail(key);
-    members(text, |_, name, source| {
-        let value = source.value()?;
-        let is_key = match name.escaped {
-            // Keys of one length are common, and so are their beginnings.
-            false if name.mark.len() == key.len() => tail(name.mark.of(text)) == end && name.mark.of(text) == key,
-            false => false,
-            true => compare_to(name.mark.of(text), key).is_eq(),
-        };
-        if is_key {
-            found = Some(ValueRef::new(value.of(text), limit));
+    let search = Search::new(text, key);
+    let found = match search.halves() {
+        Some(found) => found,
+        None => {
+            let mut found = None;
+            members(text, |_, name, source| {
+                search.take(name, source.value()?, &mut found);
+                Ok(())
+            })?;
+            found
         }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// The last eight bytes; `None`: there are fewer.
-fn tail(key: &str) -> Option<u64> {
-    key.as_bytes().last_chunk().map(|last| u64::from_le_bytes(*last))
+    };
+    Ok(found.map(|value| ValueRef::new(value.of(text), limit)))
 }
 
 /// The whole object as compact text.
