@@ -54,7 +54,7 @@ pub struct Watch {
     stop: Arc<Stop>,
     store: Arc<dyn FlagStore>,
     thread: Option<JoinHandle<()>>,
-    process: u32,
+    process: u64,
 }
 
 impl Watch {
@@ -70,7 +70,7 @@ impl Watch {
         let picture = store.list_all()?;
         let watcher = Watcher { store: Arc::clone(&store), stop: Arc::clone(&stop), key, callback, revision, picture };
         let thread = sys::spawn("flagstore-watch", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
-        Ok(Self { stop, store, thread: Some(thread), process: std::process::id() })
+        Ok(Self { stop, store, thread: Some(thread), process: sys::process() })
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Watch {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        if self.process != std::process::id() {
+        if self.process != sys::process() {
             // The thread lives in the parent; a join would wait for ever.
             return std::mem::forget(thread);
         }

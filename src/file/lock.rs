@@ -33,9 +33,14 @@ impl Lock {
             Wait::Served => return Ok(None),
             Wait::TimedOut => return Err(locked()),
         };
-        let mode = replace::mode_of(place, &request.options)?;
         loop {
-            let file = turn.lock(|| open(place, &path, mode), deadline).map_err(failed)?.ok_or_else(locked)?;
+            let file = match turn.lock(|| open(&path), deadline) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    create(place, &path, replace::mode_of(place, &request.options)?).map_err(failed)?;
+                    continue;
+                }
+                result => result.map_err(failed)?.ok_or_else(locked)?,
+            };
             if is_still_at(&file, &path).inspect_err(|_| turn.forget()).map_err(failed)? {
                 return Ok(Some(Self { turn, file }));
             }
@@ -73,18 +78,13 @@ fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Opens the lock file, and creates it for everybody who may read the data file. It is never removed.
-fn open(place: &Place, path: &Path, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW);
-    let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(place, path, mode)?,
-        result => result?,
-    };
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_CLOEXEC | libc::O_NOFOLLOW).open(path)?;
     sys::above_stdio(file)
 }
 
-fn create(place: &Place, path: &Path, mode: u32) -> io::Result<File> {
+/// Creates the lock file for everybody who may read the data file. It is never removed.
+fn create(place: &Place, path: &Path, mode: u32) -> io::Result<()> {
     let readable = mode & 0o444;
     // O_CREAT with O_RDONLY is beyond std's `create`, which wants write access.
     let mut options = OpenOptions::new();
@@ -95,5 +95,5 @@ fn create(place: &Place, path: &Path, mode: u32) -> io::Result<File> {
         let _ = std::os::unix::fs::fchown(&file, Some(data.uid()), Some(data.gid()));
         let _ = file.set_permissions(Permissions::from_mode(readable));
     }
-    Ok(file)
+    Ok(())
 }

@@ -21,7 +21,7 @@ static REGISTRY: Mutex<Registry> =
 
 struct Registry {
     /// The process that this registry belongs to: a fork that ran no handlers is noticed by it.
-    process: u32,
+    process: u64,
     /// Tells a turn from before a fork from those after it.
     generation: u64,
     /// How often this process has forked: whether a child may have a descriptor that was not yet registered.
@@ -83,7 +83,7 @@ impl Registry {
                 std::mem::forget(file);
             }
         }
-        self.process = std::process::id();
+        self.process = sys::process();
         self.generation += 1;
     }
 
@@ -113,7 +113,7 @@ pub(crate) extern "C" fn survive_forks() {
 
 fn registry() -> MutexGuard<'static, Registry> {
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    if registry.process != std::process::id() {
+    if registry.process != sys::process() {
         registry.reset();
     }
     registry
@@ -325,7 +325,10 @@ impl Drop for Turn {
             queue.served = before - queue.line.len();
             queue.line.iter_mut().for_each(|place| place.taken = false);
         }
-        queue.changed.notify_all();
+        // All others there were, those just taken out too.
+        if before > 1 {
+            queue.changed.notify_all();
+        }
         registry.tidy(&self.path);
     }
 }

@@ -24,14 +24,16 @@ pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
     let set_mode = |mode| to.set_permissions(std::fs::Permissions::from_mode(mode));
     let mode = metadata.mode() & 0o7777;
     let group_kept = made.gid() == metadata.gid() || to.metadata()?.gid() == metadata.gid();
-    // SAFETY: the name is NUL-terminated. A directory's default list has no say about a file that was there before.
-    unsafe { libc::fremovexattr(to.as_raw_fd(), ACCESS_LIST.as_ptr()) };
+    let has_list =
+        |names: &Vec<u8>| names.split_inclusive(|&byte| byte == 0).any(|name| name == ACCESS_LIST.to_bytes_with_nul());
+    if !attribute_names(to).is_ok_and(|names| !has_list(&names)) {
+        // SAFETY: the name is NUL-terminated. A directory's default list has no say about a file that was there before.
+        unsafe { libc::fremovexattr(to.as_raw_fd(), ACCESS_LIST.as_ptr()) };
+    }
     let names = match attribute_names(from) {
         Err(error) if error.raw_os_error() == Some(libc::ENOTSUP) => Ok(Vec::new()),
         names => names,
     };
-    let has_list =
-        |names: &Vec<u8>| names.split_inclusive(|&byte| byte == 0).any(|name| name == ACCESS_LIST.to_bytes_with_nul());
     match names.as_ref().is_ok_and(|names| !has_list(names)) {
         true if group_kept => set_mode(mode)?,
         true => set_mode(mode & !0o070 | (mode & 0o007) << 3)?,

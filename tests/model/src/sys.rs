@@ -26,6 +26,11 @@ pub fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Re
     Builder::new().name(name.into()).stack_size(stack).spawn(work)
 }
 
+/// Nobody forks in the model.
+pub fn process() -> u64 {
+    1
+}
+
 pub fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {
     unreachable!("nobody forks in the model");
 }
