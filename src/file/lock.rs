@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a turn waits for those whom the last one served: they come again at once or not soon.
+/// How long a turn waits for those whom the last one left in the line or served: they come again at once or not soon.
 const CROWD_TIME: Duration = Duration::from_micros(50);
 
 /// The lock, held until dropped.
@@ -53,7 +53,7 @@ impl Lock {
         self.turn.take()
     }
 
-    /// Gives those whom the last turn served together, and who come again at once, the time to do so.
+    /// Gives those who came together the last time, and come again at once, the time to do so.
     pub(super) fn await_crowd(&self) {
         let start = Instant::now();
         while self.turn.is_less_than_the_last() && start.elapsed() < CROWD_TIME {

@@ -27,7 +27,7 @@ struct Registry {
     /// How often this process has forked: whether a child may have a descriptor that was not yet registered.
     forks: u64,
     last_ticket: u64,
-    /// Few: one for each file that is being changed.
+    /// Few: one for each file that is being changed, or was by many just now.
     queues: Vec<Queue>,
 }
 
@@ -35,8 +35,8 @@ struct Registry {
 struct Queue {
     path: PathBuf,
     line: VecDeque<Place>,
-    /// How many the last turn served: as many may come again.
-    served: usize,
+    /// How many were in the line when the last turn ended, those it served among them: as many may come again.
+    crowd: usize,
     /// The descriptor that is locked or about to be.
     descriptor: Option<RawFd>,
     waiter: Waiter,
@@ -48,11 +48,15 @@ impl Queue {
         Self {
             path: path.to_owned(),
             line: VecDeque::new(),
-            served: 0,
+            crowd: 0,
             descriptor: None,
             waiter: Waiter::None,
             changed: Arc::new(Condvar::new()),
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.line.is_empty() && !matches!(self.waiter, Waiter::Blocked)
     }
 }
 
@@ -91,16 +95,17 @@ impl Registry {
         self.queues.iter_mut().find(|queue| queue.path.as_os_str() == path.as_os_str())
     }
 
-    /// Drops the queue nobody needs any more.
+    /// Gives back what nobody in the line needs any more. The queue of a crowd stays, to know it when it comes again.
     fn tidy(&mut self, path: &Path) {
-        if let Some(queue) = self.queue(path)
-            && queue.line.is_empty()
-            && !matches!(queue.waiter, Waiter::Blocked)
-        {
-            if let Waiter::Done(Ok(file)) = &queue.waiter {
-                sys::unlock(file);
-            }
-            self.queues.retain(|queue| queue.path != path);
+        let Some(queue) = self.queue(path).filter(|queue| queue.is_idle()) else {
+            return;
+        };
+        queue.descriptor = None;
+        if let Waiter::Done(Ok(file)) = std::mem::replace(&mut queue.waiter, Waiter::None) {
+            sys::unlock(&file);
+        }
+        if queue.crowd < 2 {
+            self.queues.retain(|queue| queue.path.as_os_str() != path.as_os_str());
         }
     }
 }
@@ -170,6 +175,7 @@ impl Turn {
         registry.last_ticket += 1;
         let (ticket, generation) = (registry.last_ticket, registry.generation);
         if registry.queue(path).is_none() {
+            registry.queues.retain(|queue| !queue.is_idle());
             registry.queues.push(Queue::new(path));
         }
         let Some(queue) = registry.queue(path) else { unreachable!("it was added") };
@@ -210,11 +216,11 @@ impl Turn {
         .collect()
     }
 
-    /// Whether fewer are in the line than the last turn served.
+    /// Whether fewer are in the line than when the last turn ended.
     pub(super) fn is_less_than_the_last(&self) -> bool {
         let mut registry = registry();
         let queue = self.queue(&mut registry);
-        queue.line.len() < queue.served
+        queue.line.len() < queue.crowd
     }
 
     /// Locks the file that `open` opens against other processes. `None`: the deadline came first.
@@ -322,7 +328,7 @@ impl Drop for Turn {
         // Only who has the turn may take others out: it counts on its own place until here.
         queue.line.retain(|place| place.ticket != self.ticket && !(had_the_turn && place.request.is_served()));
         if had_the_turn {
-            queue.served = before - queue.line.len();
+            queue.crowd = before;
             queue.line.iter_mut().for_each(|place| place.taken = false);
         }
         // All others there were, those just taken out too.
