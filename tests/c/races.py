@@ -8,8 +8,8 @@ between threads are not seen:
     that serves it, and back with the outcome. So a report on memory of the heap is not judged if one of the two threads
     was serving a group.
   - that by the fence with which the last owner of an Arc drops it, or takes out what is in it (pictures, flags,
-    snapshots, texts, the bytes of a read, a thread's packet): uses by former owners before that are not judged. A use
-    after it is.
+    snapshots, texts, a thread's packet): uses by former owners before that are not judged. A use after it is. The bytes
+    of a read are taken out to be kept for the next one, which writes over them, or given back.
 The logs come without names, because ThreadSanitizer's way to names hangs in forked children.
 """
 import re
@@ -19,6 +19,8 @@ import sys
 UNSEEN = ["/src/file/turn.rs", "library/std/src/thread/"]
 UNSEEN_ON_HEAP = "<flagstore::file::commit::Group>::"
 LAST_OWNER = ["::drop_slow", ">>::into_inner"]
+FORMER_OWNER = "<flagstore::file::memo::Memo>::read"
+TAKEN_OUT = ["<flagstore::file::memo::Memo>::keep", "flagstore::file::read::load"]
 
 
 def reports(paths):
@@ -44,8 +46,9 @@ def names(library, reports_):
 def is_unseen(later, earlier, is_on_heap):
     """Whether the order of the two accesses is not to be seen."""
     both = later + earlier
+    ends = LAST_OWNER + (TAKEN_OUT if FORMER_OWNER in earlier else [])
     return any(place in both for place in UNSEEN) or is_on_heap and UNSEEN_ON_HEAP in both or any(
-        end in later for end in LAST_OWNER)
+        end in later for end in ends)
 
 
 def main():
