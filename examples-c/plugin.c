@@ -64,7 +64,7 @@ static bool use(flagstore_t *flags, flagstore_error_t **error) {
 }
 
 int main(int argc, char **argv) {
-    if (!load(argc > 1 ? argv[1] : "libflagstore.so.0.1"))
+    if (!load(argc > 1 ? argv[1] : "libflagstore.so.0.2"))
         return 2;
     printf("loaded flagstore %s\n", fs.version());
 

@@ -31,7 +31,7 @@ else
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     lib=$target/release
     # The name that programs ask the loader for; an installation has it beside the library as well.
-    ln -sf libflagstore.so "$lib/libflagstore.so.0.1"
+    ln -sf libflagstore.so "$lib/libflagstore.so.0.2"
 fi
 [ -f "$lib/libflagstore.so" ] || die "no libflagstore.so in $lib"
 

@@ -38,15 +38,15 @@
 #include <stdint.h>
 
 /* The version of this header. */
-#define FLAGSTORE_VERSION "0.1.0"
+#define FLAGSTORE_VERSION "0.2.0"
 #define FLAGSTORE_VERSION_MAJOR 0
-#define FLAGSTORE_VERSION_MINOR 1
+#define FLAGSTORE_VERSION_MINOR 2
 #define FLAGSTORE_VERSION_PATCH 0
 
 /*
  The number of the binary interface that this header describes.
  */
-#define FLAGSTORE_ABI_VERSION 1
+#define FLAGSTORE_ABI_VERSION 2
 
 /*
  No error.
@@ -161,17 +161,17 @@
 /*
  A change is on stable storage before the call returns (the default).
  */
-#define FLAGSTORE_DURABLE 0
+#define FLAGSTORE_SYNC_FULL 0
 
 /*
  No fsync: atomic for readers and killed processes only. After a power cut the file may be empty or torn.
  */
-#define FLAGSTORE_ATOMIC 1
+#define FLAGSTORE_SYNC_NONE 1
 
 /*
  Never torn by a power cut, but the last changes may be missing after it.
  */
-#define FLAGSTORE_ORDERED 2
+#define FLAGSTORE_SYNC_ORDERED 2
 
 /*
  A missing file is an error at open (FLAGSTORE_IO, ENOENT).
@@ -269,7 +269,7 @@ typedef struct {
    */
   int32_t read_mode;
   /*
-   FLAGSTORE_DURABLE, FLAGSTORE_ATOMIC (may be empty or torn after a power cut) or FLAGSTORE_ORDERED
+   FLAGSTORE_SYNC_FULL, FLAGSTORE_SYNC_NONE (may be empty or torn after a power cut) or FLAGSTORE_SYNC_ORDERED
    */
   int32_t durability;
   /*

@@ -5,7 +5,7 @@ use super::{object, text};
 use std::ffi::{c_char, c_void};
 
 /// The number of the binary interface that this header describes.
-pub const FLAGSTORE_ABI_VERSION: u32 = 1;
+pub const FLAGSTORE_ABI_VERSION: u32 = 2;
 
 /// The version of the library, "MAJOR.MINOR.PATCH". Static.
 #[unsafe(no_mangle)]

@@ -28,11 +28,11 @@ pub const FLAGSTORE_READ_CHECKED: i32 = 1;
 pub const FLAGSTORE_READ_WATCHED: i32 = 2;
 
 /// A change is on stable storage before the call returns (the default).
-pub const FLAGSTORE_DURABLE: i32 = 0;
+pub const FLAGSTORE_SYNC_FULL: i32 = 0;
 /// No fsync: atomic for readers and killed processes only. After a power cut the file may be empty or torn.
-pub const FLAGSTORE_ATOMIC: i32 = 1;
+pub const FLAGSTORE_SYNC_NONE: i32 = 1;
 /// Never torn by a power cut, but the last changes may be missing after it.
-pub const FLAGSTORE_ORDERED: i32 = 2;
+pub const FLAGSTORE_SYNC_ORDERED: i32 = 2;
 
 /// A missing file is an error at open (FLAGSTORE_IO, ENOENT).
 pub const FLAGSTORE_OPEN_EXISTING: u32 = 1;
@@ -56,7 +56,7 @@ pub struct flagstore_file_options_t {
     pub size: usize,
     /// FLAGSTORE_READ_*
     pub read_mode: i32,
-    /// FLAGSTORE_DURABLE, FLAGSTORE_ATOMIC (may be empty or torn after a power cut) or FLAGSTORE_ORDERED
+    /// FLAGSTORE_SYNC_FULL, FLAGSTORE_SYNC_NONE (may be empty or torn after a power cut) or FLAGSTORE_SYNC_ORDERED
     pub durability: i32,
     /// FLAGSTORE_OPEN_*, added up
     pub flags: u32,
@@ -125,9 +125,9 @@ impl flagstore_file_options_t {
     fn checked(&self) -> Result<FileOptions> {
         let refuse = |field: &str, value: i64| Err(Error::InvalidArgument(format!("options.{field} is {value}")));
         let durability = match self.durability {
-            FLAGSTORE_DURABLE => Durability::Durable,
-            FLAGSTORE_ATOMIC => Durability::Atomic,
-            FLAGSTORE_ORDERED => Durability::Ordered,
+            FLAGSTORE_SYNC_FULL => Durability::Full,
+            FLAGSTORE_SYNC_NONE => Durability::None,
+            FLAGSTORE_SYNC_ORDERED => Durability::Ordered,
             other => return refuse("durability", other.into()),
         };
         if self.flags & !(FLAGSTORE_OPEN_EXISTING | FLAGSTORE_OPEN_READ_ONLY) != 0 {

@@ -164,7 +164,7 @@ fn write(place: &Place, ours: &Request, old: Option<Content>, edited: &Edited) -
     match (edited.document.as_ref().map(|edited| edited.text.as_str()).or(created), old) {
         (Some(text), old) => replace::replace(&ours.path, place, old, text, &ours.options),
         (None, Some(content))
-            if ours.options.durability == Durability::Durable && edited.outcomes.iter().any(Result::is_ok) =>
+            if ours.options.durability == Durability::Full && edited.outcomes.iter().any(Result::is_ok) =>
         {
             replace::sync_as_is(place, &content).map(|()| Replaced::Done)
         }

@@ -18,9 +18,9 @@ pub enum ReadMode {
 pub enum Durability {
     /// A power cut: the change is on stable storage.
     #[default]
-    Durable,
+    Full,
     /// A killed process only: no fsync. After a power cut the file may be empty or torn.
-    Atomic,
+    None,
     /// A power cut leaves an old or a new whole file, but the last changes may be missing.
     Ordered,
 }

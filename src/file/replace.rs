@@ -27,9 +27,9 @@ pub(super) fn replace(
     text: &str,
     options: &FileOptions,
 ) -> Result<Replaced> {
-    let sync = options.durability != Durability::Atomic;
+    let sync = options.durability != Durability::None;
     let directory = match options.durability {
-        Durability::Durable => Some(open_directory(&place.directory)?),
+        Durability::Full => Some(open_directory(&place.directory)?),
         _ => None,
     };
     let temporary = create(place, old.as_ref(), options)?;

@@ -90,7 +90,7 @@ void group_row(void) {
     for (size_t i = 0; i < ALL; i++) groups[i] = (group){.data = data, .set = ours_set};
     static const char *const names[] = {"group-1", "group-8", "group-32"};
     for (size_t i = ONE; i <= THIRTY_TWO; i++)
-        groups[i].store = open_file(file_of(data, names[i]), FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE);
+        groups[i].store = open_file(file_of(data, names[i]), FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
     groups[SQLITE].set = groups[SQLITE_ONE].set = in_sqlite;
     groups[SQLITE_IN_TURN].set = in_sqlite_in_turn;
     sqlite_flags *sqlite = sqlite_open(data, SQLITE_LANES);
@@ -109,15 +109,15 @@ void group_row(void) {
         [LMDB] = group_of("LMDB, 8 threads", &groups[LMDB], 8),
         [RAW] = group_of("raw fdatasync of a block", &groups[RAW], 1)};
     measure(all, ALL, 10);
-    report(9, "DURABLE set, 8 threads", 100, &all[EIGHT], &all[ONE], LEAST(3.5));
-    report(9, "DURABLE set, 8 threads", 100, &all[EIGHT], &all[SQLITE], LEAST(1.5));
-    report(9, "DURABLE set, 8 threads", 100, &all[EIGHT], &all[SQLITE_IN_TURN], LEAST(1.5));
-    report(9, "DURABLE set, 8 threads", 100, &all[EIGHT], &all[LMDB], LEAST(1.5));
-    report(9, "DURABLE set, 8 threads", 100, &all[EIGHT], &all[RAW], RATE);
-    report(9, "DURABLE set, 32 threads", 100, &all[THIRTY_TWO], &all[ONE], RATE);
-    report(9, "DURABLE set, 32 threads", 100, &all[THIRTY_TWO], &all[RAW], RATE);
-    report(9, "DURABLE set, 1 thread", 100, &all[ONE], &all[SQLITE_ONE], RATE);
-    report(9, "DURABLE set, 1 thread", 100, &all[ONE], &all[RAW], RATE);
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[ONE], LEAST(3.5));
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[SQLITE], LEAST(1.5));
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[SQLITE_IN_TURN], LEAST(1.5));
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[LMDB], LEAST(1.5));
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[RAW], RATE);
+    report(9, "SYNC_FULL set, 32 threads", 100, &all[THIRTY_TWO], &all[ONE], RATE);
+    report(9, "SYNC_FULL set, 32 threads", 100, &all[THIRTY_TWO], &all[RAW], RATE);
+    report(9, "SYNC_FULL set, 1 thread", 100, &all[ONE], &all[SQLITE_ONE], RATE);
+    report(9, "SYNC_FULL set, 1 thread", 100, &all[ONE], &all[RAW], RATE);
     for (size_t i = 0; i < ALL; i++) {
         flagstore_free(groups[i].store);
         free(groups[i].flags);

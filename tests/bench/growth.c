@@ -23,8 +23,8 @@ static const kind kinds[] = {{.name = "get, memory store", .memory = true},
                              {.name = "get, WATCHED", .read_mode = FLAGSTORE_READ_WATCHED},
                              {.name = "get, CHECKED", .read_mode = FLAGSTORE_READ_CHECKED},
                              {.name = "get, FRESH", .read_mode = FLAGSTORE_READ_FRESH},
-                             {.name = "set, ATOMIC", .durability = FLAGSTORE_ATOMIC, .set = true},
-                             {.name = "set, DURABLE", .durability = FLAGSTORE_DURABLE, .set = true}};
+                             {.name = "set, SYNC_NONE", .durability = FLAGSTORE_SYNC_NONE, .set = true},
+                             {.name = "set, SYNC_FULL", .durability = FLAGSTORE_SYNC_FULL, .set = true}};
 
 /* What the lanes share, be they threads or processes. */
 typedef struct {
@@ -187,7 +187,7 @@ static void prepare_file(point *it) {
     it->path = file_of(it->data, text_of("growth-%zu", number++));
     if (!it->text_len) return;
     if (unlink(it->path)) die("cannot remove %s", it->path);
-    flagstore_free(fill_texts(open_file(it->path, FLAGSTORE_READ_FRESH, FLAGSTORE_ATOMIC), it->data, it->text_len));
+    flagstore_free(fill_texts(open_file(it->path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_NONE), it->data, it->text_len));
 }
 
 /* false: this library does not have it. */

@@ -16,8 +16,8 @@ STYLES = {
     "get, WATCHED": ("#56b4e9", "s"),
     "get, CHECKED": ("#009e73", "^"),
     "get, FRESH": ("#444444", "D"),
-    "set, ATOMIC": ("#e69f00", "v"),
-    "set, DURABLE": ("#d55e00", "X"),
+    "set, SYNC_NONE": ("#e69f00", "v"),
+    "set, SYNC_FULL": ("#d55e00", "X"),
 }
 # Panel: title, label of the x axis, whether y is the time of a call (else calls a second).
 PANELS = {

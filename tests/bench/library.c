@@ -65,9 +65,9 @@ static double resident(void) {
 }
 
 static flagstore_t *open_kind(const char *kind, const char *path) {
-    if (!strcmp(kind, "CHECKED")) return open_file(path, FLAGSTORE_READ_CHECKED, FLAGSTORE_DURABLE);
-    if (!strcmp(kind, "WATCHED")) return open_file(path, FLAGSTORE_READ_WATCHED, FLAGSTORE_DURABLE);
-    return open_file(path, FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE);
+    if (!strcmp(kind, "CHECKED")) return open_file(path, FLAGSTORE_READ_CHECKED, FLAGSTORE_SYNC_FULL);
+    if (!strcmp(kind, "WATCHED")) return open_file(path, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_FULL);
+    return open_file(path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
 }
 
 /* A small store first: what any store costs (code, threads, locks) is not what flags cost. */

@@ -57,7 +57,7 @@ static void get_and_copy(void *state, size_t count) {
 void list_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
-        lister it = {.data = data, .store = open_file(file_of(data, "list"), FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE)};
+        lister it = {.data = data, .store = open_file(file_of(data, "list"), FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL)};
         char *text = flagstore_list_all(it.store, NULL);
         it.all = text;
         it.len = strlen(text);

@@ -101,7 +101,7 @@ static void report_scanning(const reader *it, const contestant *ours, const cont
 static void flip_a_flag(const reader *it) {
     const dataset *data = it->data;
     size_t flag = data->bools[0];
-    flagstore_t *other = open_file(it->other, FLAGSTORE_READ_FRESH, FLAGSTORE_ATOMIC);
+    flagstore_t *other = open_file(it->other, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_NONE);
     flagstore_error_t *error = NULL;
     flagstore_set_bool(other, data->keys[flag], data->values[flag][0] != 't', &error);
     must(it->other, error);
@@ -118,7 +118,7 @@ static void changed_size(const dataset *data) {
     reader ours = {.data = data, .path = file_of(data, "changed"), .other = file_of(data, "changed-other")};
     flip_a_flag(&ours);
     reader bare = ours;
-    ours.store = open_file(ours.path, FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE);
+    ours.store = open_file(ours.path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
     contestant all[] = {{.name = "ours", .run = ours_changed, .state = &ours},
                         {.name = "bare rename + read", .run = bare_changed, .state = &bare}};
     measure(all, COUNT(all), 1);
@@ -138,7 +138,7 @@ static void fresh_size(size_t flags) {
         readers[i] = (reader){.data = data, .path = path};
         all[i].state = &readers[i];
     }
-    readers[0].store = open_file(path, FLAGSTORE_READ_FRESH, FLAGSTORE_DURABLE);
+    readers[0].store = open_file(path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
     for (size_t i = 0; i < parser_count; i++) {
         readers[2 + i].parser = &parsers[i];
         all[2 + i].name = parsers[i].name;
@@ -164,7 +164,7 @@ void checked_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
         reader it = {.data = data, .path = file_of(data, "checked")};
-        it.store = open_file(it.path, FLAGSTORE_READ_CHECKED, FLAGSTORE_DURABLE);
+        it.store = open_file(it.path, FLAGSTORE_READ_CHECKED, FLAGSTORE_SYNC_FULL);
         if (!it.store) {
             report_missing(5, "file get_bool, CHECKED / bare stat", data->count, MOST(1.3), "not built");
             continue;
@@ -181,7 +181,7 @@ void watched_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
         reader it = {.data = data, .path = file_of(data, "watched")}, memory = {.data = data};
-        it.store = open_file(it.path, FLAGSTORE_READ_WATCHED, FLAGSTORE_DURABLE);
+        it.store = open_file(it.path, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_FULL);
         if (!it.store) {
             report_missing(6, "file get_bool, WATCHED / memory get_bool", data->count, MOST(1.5), "not built");
             continue;

@@ -51,7 +51,7 @@ if [ -z "${FLAGSTORE_LIB_DIR:-}" ]; then
     cargo build --release --quiet --manifest-path "$root/Cargo.toml"
     FLAGSTORE_LIB_DIR=$target/release
 fi
-[ -e "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1" ] || ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1"
+[ -e "$FLAGSTORE_LIB_DIR/libflagstore.so.0.2" ] || ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.2"
 export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
 out=$target/bench

@@ -71,7 +71,7 @@ static void check_layout(writer *it) {
 }
 
 static writer open_ours(const dataset *data, const char *name, int32_t durability) {
-    writer it = open_writer(data, name, durability == FLAGSTORE_DURABLE);
+    writer it = open_writer(data, name, durability == FLAGSTORE_SYNC_FULL);
     it.store = open_file(it.path, FLAGSTORE_READ_FRESH, durability);
     check_layout(&it);
     return it;
@@ -117,14 +117,14 @@ void atomic_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
         bool stated = data->count == 1000;
-        writer ours = open_ours(data, "atomic", FLAGSTORE_ATOMIC);
+        writer ours = open_ours(data, "atomic", FLAGSTORE_SYNC_NONE);
         writer bare = open_writer(data, "atomic-bare", false);
         writer reference = open_reference(data);
         contestant all[] = {writing("ours", ours_set, &ours), writing("bare write + rename", bare_set, &bare),
                             writing("the Python reference", reference_set, &reference)};
         measure(all, COUNT(all), 1);
-        report(7, "file set, ATOMIC", data->count, &all[0], &all[1], stated ? MOST(2) : NONE);
-        report(7, "file set, ATOMIC", data->count, &all[0], &all[2], stated ? LEAST(10) : RATE);
+        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[1], stated ? MOST(2) : NONE);
+        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[2], stated ? LEAST(10) : RATE);
         /* The reference replaces its file as well: no replacement can be faster than this. */
         report(7, "(bare write + rename)", data->count, &all[1], &all[2], RATE);
         close_reference(&reference);
@@ -136,11 +136,11 @@ void atomic_row(void) {
 void durable_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
-        writer ours = open_ours(data, "durable", FLAGSTORE_DURABLE), bare = open_writer(data, "durable-bare", true);
+        writer ours = open_ours(data, "durable", FLAGSTORE_SYNC_FULL), bare = open_writer(data, "durable-bare", true);
         contestant all[] = {writing("ours", ours_set, &ours),
                             writing("bare write + fsync + rename + fsync(dir)", bare_set, &bare)};
         measure(all, COUNT(all), 3);
-        report(8, "file set, DURABLE", data->count, &all[0], &all[1], MOST(1.1));
+        report(8, "file set, SYNC_FULL", data->count, &all[0], &all[1], MOST(1.1));
         close_writer(&bare);
         close_writer(&ours);
     }

@@ -6,7 +6,7 @@
 
 static inline flagstore_t *open_cached(const char *path, int32_t mode) {
     flagstore_error_t *error = GARBAGE;
-    flagstore_t *store = open_mode(path, mode, FLAGSTORE_ATOMIC, &error);
+    flagstore_t *store = open_mode(path, mode, FLAGSTORE_SYNC_NONE, &error);
     CHECK_OK(error);
     return store;
 }

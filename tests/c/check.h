@@ -299,7 +299,7 @@ static inline flagstore_t *open_mode(const char *path, int32_t read_mode, int32_
 
 #ifdef READ_MODE /* the same promises, kept in another read mode */
 static inline flagstore_t *open_in_read_mode(const char *path, flagstore_error_t **error) {
-    return open_mode(path, READ_MODE, FLAGSTORE_DURABLE, error);
+    return open_mode(path, READ_MODE, FLAGSTORE_SYNC_FULL, error);
 }
 #define flagstore_file_open open_in_read_mode
 #endif
@@ -307,10 +307,10 @@ static inline flagstore_t *open_in_read_mode(const char *path, flagstore_error_t
 static inline flagstore_t *open_memory(flagstore_error_t **error) { return flagstore_memory_open(error); }
 static inline flagstore_t *open_file(flagstore_error_t **error) { return flagstore_file_open(FLAGS_FILE, error); }
 static inline flagstore_t *open_checked(flagstore_error_t **error) {
-    return open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED, FLAGSTORE_ATOMIC, error);
+    return open_mode(FLAGS_FILE, FLAGSTORE_READ_CHECKED, FLAGSTORE_SYNC_NONE, error);
 }
 static inline flagstore_t *open_watched(flagstore_error_t **error) {
-    return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_ATOMIC, error);
+    return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_NONE, error);
 }
 static inline flagstore_t *open_custom(flagstore_error_t **error) { return open_forwarding(open_file(error), error); }
 

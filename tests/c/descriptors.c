@@ -8,7 +8,7 @@ static const char *const MODE_NAMES[] = {"fresh", "checked", "watched"};
 
 static flagstore_t *open_and_use(size_t mode) {
     flagstore_error_t *error = GARBAGE;
-    flagstore_t *store = open_mode(FLAGS_FILE, MODES[mode], FLAGSTORE_ATOMIC, &error);
+    flagstore_t *store = open_mode(FLAGS_FILE, MODES[mode], FLAGSTORE_SYNC_NONE, &error);
     CHECK_OK(error);
     SET(store, "flag", "1");
     CHECK_GET("1", store, "flag");

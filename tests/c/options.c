@@ -152,7 +152,7 @@ static void open_existing_wants_a_file(void) {
 }
 
 static void every_durability_writes_the_same_bytes(void) {
-    static const int32_t levels[] = {FLAGSTORE_DURABLE, FLAGSTORE_ATOMIC, FLAGSTORE_ORDERED};
+    static const int32_t levels[] = {FLAGSTORE_SYNC_FULL, FLAGSTORE_SYNC_NONE, FLAGSTORE_SYNC_ORDERED};
     for (size_t i = 0; i < COUNT(levels); i++) {
         flagstore_error_t *error = GARBAGE;
         flagstore_t *store = open_with((flagstore_file_options_t){.durability = levels[i]});

@@ -120,7 +120,7 @@ static void a_link_that_is_swapped_during_sets_mixes_no_versions(void) {
     CHECK(mkdir("a", 0755) == 0 && mkdir("b", 0755) == 0 && symlink("a", "current") == 0);
     put("a/" FLAGS_FILE, "{\"version\": \"a\"}");
     put("b/" FLAGS_FILE, "{\"version\": \"b\"}");
-    flagstore_file_options_t options = {.size = sizeof options, .durability = FLAGSTORE_ATOMIC};
+    flagstore_file_options_t options = {.size = sizeof options, .durability = FLAGSTORE_SYNC_NONE};
     flagstore_t *store = flagstore_file_open_with("current/" FLAGS_FILE, &options, NULL);
     pid_t swapper = start_child(swap, store);
     int sets = 0;

@@ -157,7 +157,7 @@ inline flagstore::store open_forwarding(flagstore::store owned) {
 inline flagstore::store open_cached(const std::string &path, std::int32_t read_mode) {
     flagstore::file_options options;
     options.read_mode = read_mode;
-    options.durability = FLAGSTORE_ATOMIC;
+    options.durability = FLAGSTORE_SYNC_NONE;
     return flagstore::store::file(path, options);
 }
 

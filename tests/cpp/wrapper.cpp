@@ -76,7 +76,7 @@ static void options_reach_the_library(const check::directory &here) {
     CHECK(access((here / "missing.json").c_str(), F_OK) != 0);
 
     options.flags = 0;
-    options.durability = FLAGSTORE_ORDERED;
+    options.durability = FLAGSTORE_SYNC_ORDERED;
     store::file(here / "new.json", options).set("key", 1);
     CHECK_EQUAL(std::string("{\n  \"key\": 1\n}\n"), check::read(here / "new.json"));
     options.durability = 77;

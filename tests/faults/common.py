@@ -2,7 +2,7 @@
 
     python3 rowNN_name.py [--full]
 
-FLAGSTORE_LIB_DIR has libflagstore.so and its link libflagstore.so.0.1, FLAGSTORE_INCLUDE_DIR has flagstore.h;
+FLAGSTORE_LIB_DIR has libflagstore.so and its link libflagstore.so.0.2, FLAGSTORE_INCLUDE_DIR has flagstore.h;
 FLAGSTORE_TESTS=all makes a missing tool a failure.
 """
 import itertools

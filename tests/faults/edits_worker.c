@@ -86,7 +86,7 @@ static long edition_of_snapshot(const flagstore_t *store) {
 
 static void *read_until_told(void *argument) {
     struct reader *reader = argument;
-    flagstore_t *store = open_store(reader->path, FLAGSTORE_DURABLE);
+    flagstore_t *store = open_store(reader->path, FLAGSTORE_SYNC_FULL);
     long last = 0;
     while (!told_to_end()) {
         char *text = list_all(store);
@@ -187,7 +187,7 @@ int fsync(int fd) {
 }
 
 static void set_stopped(const char *path) {
-    flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+    flagstore_t *store = open_store(path, FLAGSTORE_SYNC_FULL);
     stop_after_sync = true;
     set_number(store, "counter", 1000);
     if (stop_after_sync) die("the set has synced nothing");
@@ -205,7 +205,7 @@ ssize_t read(int fd, void *to, size_t len) {
 }
 
 static void read_stopped(const char *path) {
-    flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+    flagstore_t *store = open_store(path, FLAGSTORE_SYNC_FULL);
     stops_before_reads = 2;
     long edition = (long)get_number(store, "edition");
     stops_before_reads = 0;

@@ -122,10 +122,10 @@ static void child(void) {
     flagstore_error_t *error = NULL;
     for (size_t i = 0; i < sizeof host_files / sizeof *host_files; i++)
         if (fcntl(host_files[i], F_GETFD) == -1) die("the library has closed a file of the host; gate: %s", GATE_NAMES[gate]);
-    if (!inherited) inherited = open_store(path, FLAGSTORE_ATOMIC);
+    if (!inherited) inherited = open_store(path, FLAGSTORE_SYNC_NONE);
     if (get_number(inherited, "before") != 1) die("what was there before the fork is not");
     if (is_lock_held()) {
-        flagstore_t *hasty = open_waiting(path, FLAGSTORE_ATOMIC, 5);
+        flagstore_t *hasty = open_waiting(path, FLAGSTORE_SYNC_NONE, 5);
         if (flagstore_set(hasty, "child", "0", &error) || flagstore_error_code(error) != FLAGSTORE_LOCKED)
             die("the child did not respect the lock");
         flagstore_free(error);
@@ -145,7 +145,7 @@ static void child(void) {
 
 static void *change_for_ever(void *argument) {
     (void)argument;
-    flagstore_t *store = inherited ? inherited : open_store(path, FLAGSTORE_ATOMIC);
+    flagstore_t *store = inherited ? inherited : open_store(path, FLAGSTORE_SYNC_NONE);
     for (uint32_t i = 0; i != UINT32_MAX; i++) {
         set_number(store, "parent", i);
         if (gate <= FIRST_CHANGE) tell(&reached, gate); /* a library that is prepared when loaded has no such gate */
@@ -186,7 +186,7 @@ static void arrange(void) {
 
 static void parent(void) {
     pthread_t thread;
-    if (gate != FIRST_CALL) inherited = open_store(path, FLAGSTORE_ATOMIC);
+    if (gate != FIRST_CALL) inherited = open_store(path, FLAGSTORE_SYNC_NONE);
     if (gate > FIRST_CHANGE && !needs_holder()) set_number(inherited, "parent", -1);
     if (gate != LOCK_REMOVED) close_gate(gate);
     pthread_create(&thread, NULL, change_for_ever, NULL);
@@ -210,7 +210,7 @@ static void holder(void) {
 }
 
 static void outsider(void) {
-    flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+    flagstore_t *store = open_store(path, FLAGSTORE_SYNC_FULL);
     set_number(store, "before", 1);
     flagstore_free(store);
 }

@@ -124,14 +124,14 @@ int main(int count, char **arguments) {
     flagstore_error_t *error = NULL;
     stores[0] = flagstore_memory_open(&error);
     must("memory", error);
-    stores[1] = open_store(arguments[1], FLAGSTORE_ATOMIC);
+    stores[1] = open_store(arguments[1], FLAGSTORE_SYNC_NONE);
     for (int kind = 0; kind < KINDS; kind++) set_number(stores[kind], "before", 1);
     struct user users[THREADS];
     start_users(users, "server", 0);
     long all = fork_children(atoi(arguments[2]));
     __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
     end_users(users, true);
-    flagstore_t *late = open_waiting(arguments[1], FLAGSTORE_DURABLE, 1000); /* nobody holds the lock any more */
+    flagstore_t *late = open_waiting(arguments[1], FLAGSTORE_SYNC_FULL, 1000); /* nobody holds the lock any more */
     set_number(late, "before", 2);
     char *left = list_all(late);
     if (strcmp(left, "{\"before\":2}") != 0) die("left over: %s", left);

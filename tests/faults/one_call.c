@@ -157,6 +157,6 @@ int main(int argc, char **argv) {
     make_call(&request, store, &answer);
     (void)getppid();
     say(&answer, request.report_memory ? memory("VmHWM:") - before : 0);
-    if (request.set_next) set(store ? store : open_store(request.path, FLAGSTORE_ATOMIC), "next", "1");
+    if (request.set_next) set(store ? store : open_store(request.path, FLAGSTORE_SYNC_NONE), "next", "1");
     return 0;
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Rows 1 and 2: no power cut, at any moment, loses an acknowledged DURABLE set or tears a DURABLE or ORDERED file.
+"""Rows 1 and 2: no power cut, at any moment, loses an acknowledged SYNC_FULL set or tears a SYNC_FULL or SYNC_ORDERED file.
 
 Sets run on a disk that logs its writes and flushes, while two noise processes sync other files. A power cut is a moment
 between two flushes: what was written before the first is safe, of what was written since there may be nothing, all,
 the beginning, any part, and halves of single writes. Each such state is mounted, which runs the file system's
-recovery, and its flags are read. As a control, ATOMIC must leave broken files and ORDERED must lose sets: a harness
+recovery, and its flags are read. As a control, SYNC_NONE must leave broken files and SYNC_ORDERED must lose sets: a harness
 that cannot see those proves nothing.
 """
 import os
@@ -23,7 +23,7 @@ RECORDING = size(1000, 2000)  # writes and flushes
 ROUND = 500                   # states replayed of one recording
 STATES = {EXT4: size(200, 10000), XFS: size(40, 2000), BTRFS: size(40, 2000)}
 CONTROL = {EXT4: 30, XFS: 10, BTRFS: 10}
-NAMES = {flagstore.DURABLE: "DURABLE", flagstore.ORDERED: "ORDERED", flagstore.ATOMIC: "ATOMIC"}
+NAMES = {flagstore.SYNC_FULL: "SYNC_FULL", flagstore.SYNC_ORDERED: "SYNC_ORDERED", flagstore.SYNC_NONE: "SYNC_NONE"}
 SECTOR = 512
 
 # A power cut between the flush before the log entry `first` and the next one, `end`, and what reached the disk since.
@@ -167,15 +167,15 @@ def every_system(folder, durability, sizes, allowed):
 
 
 def test(folder):
-    total, what, _ = every_system(folder, flagstore.DURABLE, STATES, {"kept"})
+    total, what, _ = every_system(folder, flagstore.SYNC_FULL, STATES, {"kept"})
     row(1, what, f"{total['torn']} torn", f"{total['empty']} empty", f"{total['lost']} lost")
-    total, what, lost = every_system(folder, flagstore.ORDERED, STATES, {"kept", "lost"})
+    total, what, lost = every_system(folder, flagstore.SYNC_ORDERED, STATES, {"kept", "lost"})
     row(2, what, f"{total['torn']} torn", f"{total['empty']} empty", f"{total['lost']} lost ({lost})")
-    broken, what, _ = every_system(folder, flagstore.ATOMIC, CONTROL, {"kept", "lost", "torn", "empty"})
+    broken, what, _ = every_system(folder, flagstore.SYNC_NONE, CONTROL, {"kept", "lost", "torn", "empty"})
     note(f"row 1 control | {what} | {broken['torn']} torn, {broken['empty']} empty;",
          f"row 2 lost {total['lost']}: the harness sees what it looks for")
     seen = broken["torn"] + broken["empty"] > 0 and total["lost"] > 0
-    promise(seen, "the harness is blind: ATOMIC or ORDERED looks DURABLE")
+    promise(seen, "the harness is blind: SYNC_NONE or SYNC_ORDERED looks SYNC_FULL")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Row 3: a file system that is cut off in the middle of DURABLE sets (FS_IOC_SHUTDOWN: not even its log is written
+"""Row 3: a file system that is cut off in the middle of SYNC_FULL sets (FS_IOC_SHUTDOWN: not even its log is written
 out) has every acknowledged set when it is mounted again, and refuses every set from the cut on."""
 import errno
 import fcntl
@@ -28,7 +28,7 @@ def cut_off(place):
 
 
 def cut_during_sets(place, order):
-    workload = Workload(os.path.join(place, "flags.json"), flagstore.DURABLE)
+    workload = Workload(os.path.join(place, "flags.json"), flagstore.SYNC_FULL)
     sets = WRITERS + order.randrange(30)
     with workload.writing():
         wait_until(lambda: sum(workload.last_acknowledged()) >= sets, "acknowledged sets")
@@ -61,7 +61,7 @@ def cuts(folder, system):
 
 def test(folder):
     acknowledged = cuts(folder, EXT4) + cuts(folder, XFS)
-    what = f"{CUTS} ext4/{CUTS} xfs cuts by FS_IOC_SHUTDOWN during DURABLE sets"
+    what = f"{CUTS} ext4/{CUTS} xfs cuts by FS_IOC_SHUTDOWN during SYNC_FULL sets"
     row(3, what, f"0 lost of {acknowledged} acknowledged")
 
 

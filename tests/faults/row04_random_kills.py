@@ -40,7 +40,7 @@ class Crashes:
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "flags.json")
         self.store = flagstore.Store.file(self.path, lock_timeout_ms=common.DEADLINE * 1000,
-                                          durability=flagstore.ATOMIC)
+                                          durability=flagstore.SYNC_NONE)
         self.random = random.Random(SEED)
         self.known = {}
         self.temporaries = 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Row 7: a device that answers writes or flushes with EIO, once or for ever, in the middle of DURABLE sets.
+"""Row 7: a device that answers writes or flushes with EIO, once or for ever, in the middle of SYNC_FULL sets.
 
 While it refuses everything, every set must say so. A set that was acknowledged, before the errors, between or after
 them, must be there after a remount, and also if the power goes instead of the unmount."""
@@ -81,7 +81,7 @@ def trial(disk, place, system, kind, order, tally):
     """One mount with errors; gives the workload and how much of the log a power cut would have left."""
     disk.command("record")
     with mounted(disk.device, place, system):
-        workload = Workload(os.path.join(place, "flags.json"), flagstore.DURABLE)
+        workload = Workload(os.path.join(place, "flags.json"), flagstore.SYNC_FULL)
         sets(workload, order, FEW, tally)
         promise(not workload.errors, "a set on a sound disk failed:", workload.errors)
         if kind == "dead":

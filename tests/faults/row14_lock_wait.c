@@ -28,7 +28,7 @@ int flock(int fd, int operation) {
 
 static void measure(const char *path, const char *key, int sets, int out) {
     hold_us = 1000;
-    flagstore_t *store = open_store(path, FLAGSTORE_ATOMIC);
+    flagstore_t *store = open_store(path, FLAGSTORE_SYNC_NONE);
     for (int i = 1; i <= sets; i++) {
         double before = now_ms();
         set_number(store, key, i);
@@ -82,7 +82,7 @@ static int tasks(void) {
 static pid_t stopped_holder(const char *path) {
     pid_t pid = fork();
     if (pid == 0) {
-        flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+        flagstore_t *store = open_store(path, FLAGSTORE_SYNC_FULL);
         stop_when_locked = true;
         set_number(store, "holder", 1);
         _exit(0);
@@ -124,7 +124,7 @@ static bool same(const struct stat *a, const struct stat *b) {
 
 /* The holder goes on: what waits, and whoever calls now, gets the lock, and the threads of the library end. */
 static void go_on(const char *path, pid_t holder, int tasks_before) {
-    flagstore_t *patient = open_store(path, FLAGSTORE_DURABLE);
+    flagstore_t *patient = open_store(path, FLAGSTORE_SYNC_FULL);
     int status = 0;
     kill(holder, SIGCONT);
     set_number(patient, "after", 1);
@@ -139,7 +139,7 @@ static void go_on(const char *path, pid_t holder, int tasks_before) {
 
 /* Prints the number of calls, the largest overshoot in ms, and how many threads the library had at most. */
 static void wait_for_a_stopped_one(const char *path, int rounds) {
-    flagstore_t *store = open_waiting(path, FLAGSTORE_DURABLE, TIMEOUT_MS);
+    flagstore_t *store = open_waiting(path, FLAGSTORE_SYNC_FULL, TIMEOUT_MS);
     set(store, "before", "1");
     pid_t holder = stopped_holder(path);
     struct stat before, after;

@@ -139,7 +139,7 @@ def test(folder):
     while time.time() - os.stat(files[-1][0]).st_ctime <= YOUNG:
         time.sleep(0.01)
     note(f"{len(files)} files, seed {SEED}")
-    durabilities = [flagstore.DURABLE, flagstore.ATOMIC, flagstore.ORDERED] if FULL else [flagstore.DURABLE]
+    durabilities = [flagstore.SYNC_FULL, flagstore.SYNC_NONE, flagstore.SYNC_ORDERED] if FULL else [flagstore.SYNC_FULL]
     known = sum(check_file(*file, durability) for durability in durabilities for file in files) // len(durabilities)
     left = [name for name in os.listdir(folder) if name.endswith(".tmp")]
     promise(left == [], "temporary files are left:", left[:3])

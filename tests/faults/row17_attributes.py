@@ -234,7 +234,7 @@ PARTS = [modes_and_owners, lists_and_attributes, default_lists, links, new_files
 def test(root):
     os.chmod(root, 0o755)
     program = compile_c(root, "one_call")
-    shutil.copy(os.path.join(LIBRARIES, "libflagstore.so.0.1"), root)
+    shutil.copy(os.path.join(LIBRARIES, "libflagstore.so.0.2"), root)
     places = [root] + (["/dev/shm/" + os.path.basename(root)] if FULL and os.path.isdir("/dev/shm") else [])
     counts, violations = {}, []
     for place, part in itertools.product(places, PARTS):

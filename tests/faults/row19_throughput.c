@@ -1,7 +1,7 @@
 /* Row 19: how many changes a second end on stable storage.
 
      row19_throughput raw PATH BYTES MS                 overwrites a file with so many bytes and calls fdatasync
-     row19_throughput sets PATH PROCESSES THREADS MS    DURABLE sets, each thread of one flag of its own
+     row19_throughput sets PATH PROCESSES THREADS MS    SYNC_FULL sets, each thread of one flag of its own
 
    Prints the number a second. */
 #include "store.h"
@@ -41,7 +41,7 @@ static void *set_until_end(void *argument) {
 }
 
 static long sets_of_threads(const char *path, int process, int threads) {
-    flagstore_t *store = open_store(path, FLAGSTORE_DURABLE);
+    flagstore_t *store = open_store(path, FLAGSTORE_SYNC_FULL);
     struct setter setters[MAX_THREADS] = {0};
     pthread_t started[MAX_THREADS];
     long done = 0;

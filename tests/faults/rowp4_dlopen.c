@@ -66,7 +66,7 @@ static void must(const struct library *it, const char *what, flagstore_error_t *
 static flagstore_t *open_file(const struct library *it, const char *path, int32_t read_mode, int32_t lock_timeout_ms) {
     flagstore_error_t *error = NULL;
     flagstore_file_options_t options = {.size = sizeof options, .read_mode = read_mode,
-                                        .durability = FLAGSTORE_ATOMIC, .lock_timeout_ms = lock_timeout_ms};
+                                        .durability = FLAGSTORE_SYNC_NONE, .lock_timeout_ms = lock_timeout_ms};
     flagstore_t *store = it->file_open_with(path, &options, &error);
     must(it, path, error);
     return store;

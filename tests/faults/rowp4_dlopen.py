@@ -19,7 +19,7 @@ def output_of(*command):
 
 
 def test(folder):
-    library = os.path.join(common.LIBRARIES, "libflagstore.so.0.1")
+    library = os.path.join(common.LIBRARIES, "libflagstore.so.0.2")
     copy = os.path.join(folder, "another-copy.so")
     shutil.copy(library, copy)
     program = common.compile_c(folder, "rowp4_dlopen", linked=False)

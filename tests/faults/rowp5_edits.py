@@ -37,7 +37,7 @@ def edits_under_load(program, folder):
     place, path = fresh(folder, "load")
     write(path, document(1))
     editor, edition, undone = Editor(place, path), 1, Counter()
-    reading, sets = readers(program, path, THREADS), Sets(program, path, place, flagstore.DURABLE, PAUSE_US)
+    reading, sets = readers(program, path, THREADS), Sets(program, path, place, flagstore.SYNC_FULL, PAUSE_US)
     with ended(sets, *reading) as numbers:
         for way in editor.ways * EDITS:
             edition += 1
@@ -63,7 +63,7 @@ def swaps_under_load(program, folder):
     place, _ = fresh(folder, "config")
     config = ConfigMap(os.path.join(place, "config"), "flags.json", document(1))
     reading = readers(program, config.path, THREADS)
-    sets = Sets(program, config.path, place, flagstore.DURABLE, PAUSE_US)
+    sets = Sets(program, config.path, place, flagstore.SYNC_FULL, PAUSE_US)
     with ended(sets, *reading) as numbers:
         for edition in range(2, EDITS + 2):
             config.swap(document(edition))
@@ -253,13 +253,13 @@ def test(folder):
     for mode in MODES:
         torn(folder, mode)
         removed(folder, mode)
-    durable, atomic = race(program, folder, flagstore.DURABLE), race(program, folder, flagstore.ATOMIC)
+    durable, atomic = race(program, folder, flagstore.SYNC_FULL), race(program, folder, flagstore.SYNC_NONE)
     common.row("p5", f"{edits} edits ({ways}) under {reads} reads in the {common.MODES} and {sets} sets, "
                      f"{EDITS} ConfigMap swaps, a mounted file, torn and removed files",
                "0 reads of less than a whole document",
                f"0 of {within} edits before a set's last look undone", f"of all edits {undone['undone']}",
                f"{undone['failed']} git or install told that the file exists",
-               f"of {RACES} at any moment of a set {durable} (DURABLE), {atomic} (ATOMIC)",
+               f"of {RACES} at any moment of a set {durable} (SYNC_FULL), {atomic} (SYNC_NONE)",
                f"{gone} sets told that their folder was swapped away")
 
 

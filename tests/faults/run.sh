@@ -13,7 +13,7 @@ if [ -z "${FLAGSTORE_LIB_DIR:-}" ]; then
     target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$manifest" |
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     FLAGSTORE_LIB_DIR=$target/release
-    ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.1"
+    ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.2"
 fi
 export FLAGSTORE_LIB_DIR LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 

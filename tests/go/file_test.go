@@ -33,7 +33,7 @@ func expectFile(t *testing.T, path, want string) {
 }
 
 func TestTheFileIsWhatPythonWouldWriteWhateverTheDurability(t *testing.T) {
-	for _, durability := range []flagstore.Durability{flagstore.Durable, flagstore.Atomic, flagstore.Ordered} {
+	for _, durability := range []flagstore.Durability{flagstore.SyncFull, flagstore.SyncNone, flagstore.SyncOrdered} {
 		path := flagFile(t)
 		store := openWith(t, path, flagstore.FileOptions{Durability: durability})
 		expectFile(t, path, "{}\n")

@@ -86,7 +86,7 @@ func init() {
 	}
 }
 
-// Version is the version of the library in use, such as "0.1.0".
+// Version is the version of the library in use, such as "0.2.0".
 func Version() string { return C.GoString(C.flagstore_version()) }
 
 // Code says what kind of failure an Error is. It is an error itself, so that errors.Is(err, flagstore.Locked) works.
@@ -147,9 +147,9 @@ const (
 	Checked ReadMode = C.FLAGSTORE_READ_CHECKED // every read looks at its size and times
 	Watched ReadMode = C.FLAGSTORE_READ_WATCHED // a thread is told of changes; a read looks into memory
 
-	Durable Durability = C.FLAGSTORE_DURABLE // power loss
-	Atomic  Durability = C.FLAGSTORE_ATOMIC  // a killed process; after power loss the file may be empty or torn
-	Ordered Durability = C.FLAGSTORE_ORDERED // power loss, though the last changes may be missing
+	SyncFull    Durability = C.FLAGSTORE_SYNC_FULL // power loss
+	SyncNone    Durability = C.FLAGSTORE_SYNC_NONE  // a killed process; after power loss the file may be empty or torn
+	SyncOrdered Durability = C.FLAGSTORE_SYNC_ORDERED // power loss, though the last changes may be missing
 )
 
 // FileOptions says how to open a file; zero is the default in every field.

@@ -28,7 +28,7 @@ var kinds = []struct {
 func flagFile(t *testing.T) string { return filepath.Join(t.TempDir(), "flags.json") }
 
 func openCached(t *testing.T, mode flagstore.ReadMode) (*flagstore.Store, error) {
-	options := flagstore.FileOptions{ReadMode: mode, Durability: flagstore.Atomic}
+	options := flagstore.FileOptions{ReadMode: mode, Durability: flagstore.SyncNone}
 	return flagstore.OpenFileWith(flagFile(t), options)
 }
 

@@ -23,12 +23,12 @@ OK, INVALID_ARGUMENT, INVALID_JSON, CORRUPT, IO, LOCKED, READ_ONLY = range(7)
 NOT_IMPLEMENTED, TYPE_MISMATCH, CONFLICT, BACKEND, NOT_DURABLE, INTERNAL = 7, 8, 9, 10, 11, 99
 ABSENT, NULL, BOOL, NUMBER, STRING, ARRAY, OBJECT = range(7)
 READ_FRESH, READ_CHECKED, READ_WATCHED = range(3)
-DURABLE, ATOMIC, ORDERED = range(3)
+SYNC_FULL, SYNC_NONE, SYNC_ORDERED = range(3)
 OPEN_EXISTING, OPEN_READ_ONLY = 1, 2
 LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG = range(1, 5)
 
-_SONAME = "libflagstore.so.0.1"
-_ABI_VERSION = 1
+_SONAME = "libflagstore.so.0.2"
+_ABI_VERSION = 2
 
 
 class FileOptions(ctypes.Structure):
@@ -177,7 +177,7 @@ class Store(_Handle):
         return cls(call(lib.flagstore_memory_open))
 
     @classmethod
-    def file(cls, path, *, read_mode=READ_FRESH, durability=DURABLE, flags=0, lock_timeout_ms=0,
+    def file(cls, path, *, read_mode=READ_FRESH, durability=SYNC_FULL, flags=0, lock_timeout_ms=0,
              mode=0, max_bytes=0):
         options = FileOptions(ctypes.sizeof(FileOptions), read_mode, durability, flags,
                               lock_timeout_ms, mode, 0, max_bytes)

@@ -30,12 +30,12 @@ class Forwarding:
 KINDS = {
     "Memory": lambda folder: Store.memory(),
     "File": lambda folder: Store.file(os.path.join(folder, "flags.json")),
-    "AtomicFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.ATOMIC),
-    "OrderedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.ORDERED),
+    "AtomicFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.SYNC_NONE),
+    "OrderedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.SYNC_ORDERED),
     "CheckedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_CHECKED,
-                                             durability=flagstore.ATOMIC),
+                                             durability=flagstore.SYNC_NONE),
     "WatchedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_WATCHED,
-                                             durability=flagstore.ATOMIC),
+                                             durability=flagstore.SYNC_NONE),
     "Backend": lambda folder: open_backend(Forwarding(Store.file(os.path.join(folder, "flags.json")))),
 }
 

@@ -130,7 +130,7 @@ class OpenArguments(FolderCase):
 
 class Library(unittest.TestCase):
     def test_version_and_features(self):
-        self.assertEqual(flagstore.version(), "0.1.0")
+        self.assertEqual(flagstore.version(), "0.2.0")
         for feature, present in {"memory": True, "file": True, "backend": True, "snapshot": True, "batch": True,
                                  "watch": True, "checked": True, "watched": True, "": False, "no-such-thing": False}.items():
             self.assertIs(flagstore.has_feature(feature), present, feature)

@@ -285,7 +285,7 @@ class FileChanges(Told, WorkerCase):
             self.expect_calls(calls, (f"b{number}", None, "1"), *gone)
 
     def test_an_interpreter_may_end_while_a_watch_is_open(self):
-        store = self.open(durability=flagstore.ATOMIC, lock_timeout_ms=-1)
+        store = self.open(durability=flagstore.SYNC_NONE, lock_timeout_ms=-1)
         for turn in range(5):
             process, number = self.start("end_watching", self.path), 0
             self.assertEqual(process.stdout.readline(), b"watching\n")

@@ -11,7 +11,7 @@ from stores import FolderCase
 STEPS, SEEDS = 600, [11, 22, 33, 44]
 DOCUMENTS, DOCUMENT_SEED = 2000, 55
 # Most steps without fsync, for speed; the bytes must not depend on it.
-DURABILITIES = [(flagstore.ATOMIC, 18), (flagstore.ORDERED, 1), (flagstore.DURABLE, 1)]
+DURABILITIES = [(flagstore.SYNC_NONE, 18), (flagstore.SYNC_ORDERED, 1), (flagstore.SYNC_FULL, 1)]
 
 
 class Bytes(FolderCase):
@@ -48,7 +48,7 @@ class Bytes(FolderCase):
     def test_any_layout_is_read_and_rewritten(self):
         print(f"\n{DOCUMENTS} documents in any layout, seed {DOCUMENT_SEED}")
         rng = random.Random(DOCUMENT_SEED)
-        store = self.open(durability=flagstore.ATOMIC)
+        store = self.open(durability=flagstore.SYNC_NONE)
         for number in range(DOCUMENTS):
             document = documents.random_document(rng, rng.choice([0, 1, 3, 8]))
             data = documents.laid_out(rng, document).encode()
@@ -70,7 +70,7 @@ class Bytes(FolderCase):
     def test_other_peoples_edits_between_changes_are_kept(self):
         """A store knows what it wrote last; what it finds may differ in one letter, in the same file, of the same size."""
         rng = random.Random(77)
-        store, expected = self.open(durability=flagstore.ATOMIC), {}
+        store, expected = self.open(durability=flagstore.SYNC_NONE), {}
         for step in range(1000):
             self.commit_some(rng, store, expected)
             if expected and rng.random() < 0.5:
@@ -103,7 +103,7 @@ class Bytes(FolderCase):
             document["rewritten"] = True
             return re.sub(rb'"\\u0000([^"]*)"', rb"\1", oracle.file_bytes(document))
         rng = random.Random(66)
-        store = self.open(durability=flagstore.ATOMIC)
+        store = self.open(durability=flagstore.SYNC_NONE)
         for _ in range(300):
             members = (f'"{number % 20}" : [ {number_text(rng)},{{"n": {number_text(rng)}}} ]' for number in range(30))
             data = "{" + ",\t".join(members) + "}"

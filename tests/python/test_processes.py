@@ -64,7 +64,7 @@ class Processes(WorkerCase):
         store.set("number", 0)
         number, leftovers = 0, 0
         for turn in range(KILLS):
-            durability = [flagstore.ATOMIC, flagstore.DURABLE][turn % 2]
+            durability = [flagstore.SYNC_NONE, flagstore.SYNC_FULL][turn % 2]
             writer = self.start("churn", self.path, durability, number + 1)
             lines = [writer.stdout.readline() for _ in range(rng.randint(1, 15))]
             self.assertTrue(lines[-1], "the writer ended by itself")

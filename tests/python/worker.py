@@ -27,7 +27,7 @@ def update(path, name, threads, turns):
             seen = {key: value for key, value in store.list_all().items() if key.startswith(f"{name}.{thread}.")}
             assert seen == own, f"{name}.{thread}, turn {turn}: set {own}, read {seen}"
     written = [{} for _ in range(int(threads))]
-    with Store.file(path, durability=flagstore.ATOMIC) as store:
+    with Store.file(path, durability=flagstore.SYNC_NONE) as store:
         failures = run(work, range(int(threads)))
     print(json.dumps({key: value for own in written for key, value in own.items()}))
     return failures
@@ -72,7 +72,7 @@ def hold(lock_path):
 def increment(path, key, turns):
     """Adds one that many times, each on top of what was read before; prints how often it had to read again."""
     conflicts = 0
-    with Store.file(path, durability=flagstore.ATOMIC, lock_timeout_ms=-1) as store:
+    with Store.file(path, durability=flagstore.SYNC_NONE, lock_timeout_ms=-1) as store:
         for _ in range(int(turns)):
             while not increment_once(store, key):
                 conflicts += 1
@@ -96,7 +96,7 @@ def increment_once(store, key):
 
 def change(path, key, text):
     """Sets one flag."""
-    with Store.file(path, durability=flagstore.ATOMIC) as store:
+    with Store.file(path, durability=flagstore.SYNC_NONE) as store:
         store.set_json(key, text)
 
 
@@ -121,7 +121,7 @@ def end_watching(path):
 def fork_early(path, first_use, trials):
     """Forks while another thread is at any point of the process's first use: fails if a child cannot do the same."""
     def trial():
-        store = None if first_use == "open" else Store.file(path, durability=flagstore.ATOMIC)
+        store = None if first_use == "open" else Store.file(path, durability=flagstore.SYNC_NONE)
 
         def use():
             store.set("key", delay) if store is not None else Store.file(path).close()

@@ -6,7 +6,7 @@ require_relative "waiting"
 
 # The binding that Ruby's own Fiddle gives, without any gem: no struct, no callback type, only addresses.
 module Fiddlestore
-  LIBRARY = Fiddle.dlopen("libflagstore.so.0.1")
+  LIBRARY = Fiddle.dlopen("libflagstore.so.0.2")
   FREE = Fiddle::Function.new(LIBRARY["flagstore_free"], [Fiddle::TYPE_VOIDP], Fiddle::TYPE_VOID)
 
   # C's bool is one byte; P pointer, Z size_t, B bool, I int32_t, L int64_t, D double.
@@ -111,10 +111,10 @@ module Fiddlestore
   end
 
   # flagstore_file_options_t: size, read_mode, durability, flags, lock_timeout_ms, mode, reserved, max_bytes.
-  def self.packed(read_mode: :fresh, durability: :durable, existing: false, read_only: false, lock_timeout: 0, mode: 0,
+  def self.packed(read_mode: :fresh, durability: :full, existing: false, read_only: false, lock_timeout: 0, mode: 0,
                   max_bytes: 0)
     flags = (existing ? 1 : 0) | (read_only ? 2 : 0)
-    [40, %i[fresh checked watched].index(read_mode), %i[durable atomic ordered].index(durability), flags, (lock_timeout * 1000).ceil, mode, 0, max_bytes]
+    [40, %i[fresh checked watched].index(read_mode), %i[full none ordered].index(durability), flags, (lock_timeout * 1000).ceil, mode, 0, max_bytes]
       .pack("JllLlLLQ")
   end
 

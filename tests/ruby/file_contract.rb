@@ -19,7 +19,7 @@ module FileContract
   JSON
 
   def test_the_file_is_what_python_would_write_whatever_the_durability
-    %i[durable atomic ordered].each do |durability|
+    %i[full none ordered].each do |durability|
       store = open_with(durability: durability, name: "#{durability}.json")
       assert_equal "{}\n", File.read(path("#{durability}.json"))
       store.set_json("é\0", '{"b":[1.10,{}],"a":"😀"}')

@@ -10,17 +10,17 @@ require "json"
 #   flags.get_bool("dark-mode", false)
 #
 # One file to copy into a project, and beside it, for those who need them, flagstore_changes.rb (snapshots, batches,
-# watches) and flagstore_backend.rb (backends in Ruby). It needs the ffi gem, and libflagstore.so.0.1 where the loader finds it.
+# watches) and flagstore_backend.rb (backends in Ruby). It needs the ffi gem, and libflagstore.so.0.2 where the loader finds it.
 module Flagstore
   TYPES = %i[absent null bool number string array object].freeze
   READ_MODES = { fresh: 0, checked: 1, watched: 2 }.freeze
-  DURABILITIES = { durable: 0, atomic: 1, ordered: 2 }.freeze
+  DURABILITIES = { full: 0, none: 1, ordered: 2 }.freeze
   LOG_LEVELS = { error: 1, warn: 2, info: 3, debug: 4 }.freeze
 
   # The functions of flagstore.h that are used here, without their prefix.
   module C
     extend FFI::Library
-    ffi_lib "libflagstore.so.0.1"
+    ffi_lib "libflagstore.so.0.2"
 
     class FileOptions < FFI::Struct
       layout :size, :size_t, :read_mode, :int32, :durability, :int32, :flags, :uint32,
@@ -248,7 +248,7 @@ module Flagstore
 
   # Opens a JSON file, created if missing.
   #   read_mode     :fresh, :checked (a look at size and times), :watched (a thread is told of changes)
-  #   durability    :durable, :atomic (a killed process, not power loss), :ordered (power loss may take the last changes)
+  #   durability    :full, :none (a killed process, not power loss), :ordered (power loss may take the last changes)
   #   existing      true: a missing file is an error
   #   read_only     true: every change is READ_ONLY, nothing is created
   #   lock_timeout  seconds a change waits for other processes; 5 unless told, Float::INFINITY: for ever
@@ -261,7 +261,7 @@ module Flagstore
     end)
   end
 
-  def self.file_options(read_mode: :fresh, durability: :durable, existing: false, read_only: false, lock_timeout: nil,
+  def self.file_options(read_mode: :fresh, durability: :full, existing: false, read_only: false, lock_timeout: nil,
                         mode: 0, max_bytes: 0)
     options = C::FileOptions.new
     options[:size] = C::FileOptions.size

@@ -21,7 +21,7 @@ module Promises
   }.freeze
 
   def self.cached(library, directory, mode)
-    library.file(File.join(directory, "flags.json"), read_mode: mode, durability: :atomic)
+    library.file(File.join(directory, "flags.json"), read_mode: mode, durability: :none)
   end
 
   def self.check(library)

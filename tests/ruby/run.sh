@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the Ruby bindings' tests against the library in $FLAGSTORE_LIB_DIR.
 set -eu
-: "${FLAGSTORE_LIB_DIR:?directory with libflagstore.so.0.1}"
+: "${FLAGSTORE_LIB_DIR:?directory with libflagstore.so.0.2}"
 cd "$(dirname "$0")"
 export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 

@@ -11,7 +11,7 @@ pub const IO: i32 = 4;
 pub const READ_ONLY: i32 = 6;
 pub const TYPE_MISMATCH: i32 = 8;
 
-pub const ATOMIC: u64 = 1;
+pub const SYNC_NONE: u64 = 1;
 pub const OPEN_EXISTING: u64 = 1;
 pub const OPEN_READ_ONLY: u64 = 2;
 

@@ -12,7 +12,7 @@ impl<'a> World<'a> {
         let file = Scratch::new();
         let path = c_path(&file.path());
         let open = |flags| {
-            let options = [SIZE, ATOMIC << 32, flags, 0, 0];
+            let options = [SIZE, SYNC_NONE << 32, flags, 0, 0];
             // SAFETY: a path, and options of the size they say.
             let open = |error| unsafe { flagstore_file_open_with(path.as_ptr(), options.as_ptr(), error) };
             (Object(expecting(OK, true, open)), Some(FILE), flags & OPEN_READ_ONLY != 0)
