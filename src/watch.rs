@@ -103,7 +103,7 @@ struct Watcher<F> {
 impl<F: FnMut(&Change<'_>)> Watcher<F> {
     fn run(mut self) {
         while !self.stop.is_set() {
-            match self.read_with_retry() {
+            match self.debounce() {
                 Ok(true) => match self.report() {
                     // What is corrupt gets well by a change.
                     Ok(()) | Err(Error::Corrupt { .. }) => {}
@@ -121,7 +121,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
     }
 
     /// Waits for a change and then for quiet. `false`: stopped.
-    fn read_with_retry(&mut self) -> Result<bool> {
+    fn debounce(&mut self) -> Result<bool> {
         let Some(revision) = self.store.wait(self.revision, None, Some(&self.stop))? else {
             return Ok(false);
         };
