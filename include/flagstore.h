@@ -109,7 +109,17 @@
 #define FLAGSTORE_NOT_DURABLE 11
 
 /*
- A bug in flagstore, catch_panic at the boundary.
+ A remote store was not reached in time; nothing was changed. Reserved: no store of this version gives it by itself.
+ */
+#define FLAGSTORE_UNAVAILABLE 12
+
+/*
+ A remote store's answer did not come: the change may or may not have been made. Reserved, as above.
+ */
+#define FLAGSTORE_UNCERTAIN 13
+
+/*
+ A bug in flagstore, caught at the boundary.
  */
 #define FLAGSTORE_INTERNAL 99
 
@@ -219,7 +229,7 @@
 #define FLAGSTORE_TYPE_OBJECT 6
 
 /*
- RevisionCounter that are made together. Free it with `flagstore_free`.
+ Changes that are made together, and what they expect. Free it with `flagstore_free`.
  */
 typedef struct flagstore_batch_t flagstore_batch_t;
 
@@ -651,6 +661,23 @@ const char *flagstore_snapshot_find(const flagstore_snapshot_t *snapshot,
                                     size_t *len);
 
 /*
+ As `flagstore_snapshot_find`, for a key of `key_len` bytes, which may contain U+0000.
+ */
+const char *flagstore_snapshot_find_n(const flagstore_snapshot_t *snapshot,
+                                      const char *key,
+                                      size_t key_len,
+                                      size_t *len);
+
+/*
+ The index of the first key that is not less than the `key_len` bytes at `key`, in byte order; the count if there is
+ none. The keys that begin with `key` stand in a row from there. The count too for a key that is NULL or not UTF-8;
+ 0 for a NULL snapshot.
+ */
+size_t flagstore_snapshot_seek(const flagstore_snapshot_t *snapshot,
+                               const char *key,
+                               size_t key_len);
+
+/*
  An empty batch, to be freed.
  */
 flagstore_batch_t *flagstore_batch_new(void);
@@ -665,9 +692,27 @@ bool flagstore_batch_set(flagstore_batch_t *batch,
                          flagstore_error_t **error);
 
 /*
+ As `flagstore_batch_set`, by pointer and length.
+ */
+bool flagstore_batch_set_n(flagstore_batch_t *batch,
+                           const char *key,
+                           size_t key_len,
+                           const char *json,
+                           size_t json_len,
+                           flagstore_error_t **error);
+
+/*
  Will remove the flag, if there is one; the batch's last word on a key counts.
  */
 bool flagstore_batch_delete(flagstore_batch_t *batch, const char *key, flagstore_error_t **error);
+
+/*
+ As `flagstore_batch_delete`, by pointer and length.
+ */
+bool flagstore_batch_delete_n(flagstore_batch_t *batch,
+                              const char *key,
+                              size_t key_len,
+                              flagstore_error_t **error);
 
 /*
  Will remove everything before the changes of the batch are made, whether they were added before or after this.
@@ -677,12 +722,23 @@ bool flagstore_batch_clear(flagstore_batch_t *batch,
 
 /*
  Commit only if the flag then equals `json` as a JSON value: white space and the order of keys do not matter, `1`
- and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch.
+ and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch. The
+ last expectation of a key counts.
  */
 bool flagstore_batch_expect(flagstore_batch_t *batch,
                             const char *key,
                             const char *json,
                             flagstore_error_t **error);
+
+/*
+ As `flagstore_batch_expect`, by pointer and length; NULL json of length 0: only if there is no such flag.
+ */
+bool flagstore_batch_expect_n(flagstore_batch_t *batch,
+                              const char *key,
+                              size_t key_len,
+                              const char *json,
+                              size_t json_len,
+                              flagstore_error_t **error);
 
 /*
  Makes all changes of the batch in one write, or none. true: done; false: failed, with FLAGSTORE_CONFLICT if an
@@ -694,6 +750,59 @@ bool flagstore_batch_expect(flagstore_batch_t *batch,
 bool flagstore_commit(flagstore_t *store,
                       const flagstore_batch_t *batch,
                       flagstore_error_t **error);
+
+/*
+ Whether the batch first removes everything; false for NULL.
+ */
+bool flagstore_batch_clears(const flagstore_batch_t *batch);
+
+/*
+ The number of flags that the batch stores or removes, besides what it clears; 0 for NULL.
+ */
+size_t flagstore_batch_count(const flagstore_batch_t *batch);
+
+/*
+ The key of the change at `index`, counted from 0 in byte order, each key once; its length in bytes in `len`, which
+ may be NULL. NULL past the end. The string is the batch's and lives until the batch is changed or freed.
+ */
+const char *flagstore_batch_key(const flagstore_batch_t *batch,
+                                size_t index,
+                                size_t *len);
+
+/*
+ The compact JSON text that the change at `index` stores, as `flagstore_batch_key`. NULL, of length 0, if it removes
+ the flag, and past the end.
+ */
+const char *flagstore_batch_value(const flagstore_batch_t *batch,
+                                  size_t index,
+                                  size_t *len);
+
+/*
+ The number of flags of which the batch expects something; 0 for NULL.
+ */
+size_t flagstore_batch_expect_count(const flagstore_batch_t *batch);
+
+/*
+ The key of the expectation at `index`, as `flagstore_batch_key`.
+ */
+const char *flagstore_batch_expect_key(const flagstore_batch_t *batch, size_t index, size_t *len);
+
+/*
+ The compact JSON text that the flag must equal, as `flagstore_batch_key`. NULL, of length 0, if there must be no
+ such flag, and past the end.
+ */
+const char *flagstore_batch_expect_value(const flagstore_batch_t *batch,
+                                         size_t index,
+                                         size_t *len);
+
+/*
+ Whether two texts are the same JSON value, as `flagstore_batch_expect` compares them. false if either is NULL or not
+ one JSON value.
+ */
+bool flagstore_json_equal(const char *a,
+                          size_t a_len,
+                          const char *b,
+                          size_t b_len);
 
 /*
  A number that is never 0 on success and differs from an earlier answer of this store whenever the content may have

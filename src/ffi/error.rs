@@ -32,10 +32,14 @@ pub const FLAGSTORE_CONFLICT: i32 = 9;
 pub const FLAGSTORE_BACKEND: i32 = 10;
 /// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
 pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
-/// A bug in flagstore, catch_panic at the boundary.
+/// A remote store was not reached in time; nothing was changed. Reserved: no store of this version gives it by itself.
+pub const FLAGSTORE_UNAVAILABLE: i32 = 12;
+/// A remote store's answer did not come: the change may or may not have been made. Reserved, as above.
+pub const FLAGSTORE_UNCERTAIN: i32 = 13;
+/// A bug in flagstore, caught at the boundary.
 pub const FLAGSTORE_INTERNAL: i32 = 99;
 
-const NAMES: [(i32, &CStr); 13] = [
+const NAMES: [(i32, &CStr); 15] = [
     (FLAGSTORE_OK, c"FLAGSTORE_OK"),
     (FLAGSTORE_INVALID_ARGUMENT, c"FLAGSTORE_INVALID_ARGUMENT"),
     (FLAGSTORE_INVALID_JSON, c"FLAGSTORE_INVALID_JSON"),
@@ -48,6 +52,8 @@ const NAMES: [(i32, &CStr); 13] = [
     (FLAGSTORE_CONFLICT, c"FLAGSTORE_CONFLICT"),
     (FLAGSTORE_BACKEND, c"FLAGSTORE_BACKEND"),
     (FLAGSTORE_NOT_DURABLE, c"FLAGSTORE_NOT_DURABLE"),
+    (FLAGSTORE_UNAVAILABLE, c"FLAGSTORE_UNAVAILABLE"),
+    (FLAGSTORE_UNCERTAIN, c"FLAGSTORE_UNCERTAIN"),
     (FLAGSTORE_INTERNAL, c"FLAGSTORE_INTERNAL"),
 ];
 
