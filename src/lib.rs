@@ -15,6 +15,8 @@
 //! ```
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// Some of the core serves the C interface alone.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod error;
 mod store;
@@ -35,6 +37,7 @@ mod memory;
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 mod ffi;
 

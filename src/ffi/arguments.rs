@@ -1,11 +1,10 @@
-//! NulTerminated that C hands in.
+//! Text that C hands in and is lent.
 
 use crate::{Error, Result};
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
 /// A NUL-terminated string of the caller's, in UTF-8.
-#[inline(always)]
 pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     if pointer.is_null() {
         return null(name);
@@ -36,7 +35,6 @@ fn null<T>(name: &str) -> Result<T> {
     Err(Error::InvalidArgument(format!("{name} is NULL")))
 }
 
-#[inline(always)]
 fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
     if bytes.is_ascii() {
         // SAFETY: ASCII is UTF-8; of short keys this is told sooner.

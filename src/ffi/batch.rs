@@ -3,9 +3,10 @@
 
 use super::arguments::{self, lend};
 use super::error::flagstore_error_t;
-use super::guard::{guard, guard_infallible};
+use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
+use super::panic::guard_infallible;
 use super::store::value_of;
 use crate::nul_terminated::NulTerminated;
 use crate::{Batch, Result, Value};

@@ -2,8 +2,8 @@
 //! there first, and on failure an error object, which the caller frees.
 
 use super::arguments;
-use super::guard::guard_infallible;
 use super::object::{self, Kind};
+use super::panic::guard_infallible;
 use crate::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -111,13 +111,6 @@ fn read<T>(error: *const flagstore_error_t, of_null: T, of_other: T, field: impl
     guard_infallible(of_other, || object::borrow(error, Kind::Error, "error").map(field))
 }
 
-impl flagstore_error_t {
-    /// Code, errno and message.
-    pub(super) fn parts(&self) -> (i32, i32, String) {
-        (self.code, self.os_code, self.message.to_string_lossy().into_owned())
-    }
-}
-
 fn name(code: i32) -> &'static CStr {
     NAMES.iter().find(|(known, _)| *known == code).map_or(c"FLAGSTORE_UNKNOWN", |(_, name)| name)
 }
@@ -125,6 +118,17 @@ fn name(code: i32) -> &'static CStr {
 fn make(code: i32, os_code: i32, message: String) -> *mut flagstore_error_t {
     let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
     object::into_raw(Kind::Error, flagstore_error_t { code, os_code, message })
+}
+
+/// An error object that a backend made, as an error of ours; the object is freed.
+pub(super) fn from_raw(error: *mut flagstore_error_t) -> Error {
+    let Ok(flagstore_error_t { code, os_code, message }) = object::borrow(error, Kind::Error, "error") else {
+        let message = "the backend's error is not an error object".into();
+        return Error::Backend { code: FLAGSTORE_BACKEND, errno: 0, message };
+    };
+    let (code, errno, message) = (*code, *os_code, message.to_string_lossy().into_owned());
+    object::free(error.cast());
+    Error::Backend { code, errno, message }
 }
 
 /// The error as an object for the caller.

@@ -3,9 +3,10 @@
 
 use super::arguments;
 use super::error::flagstore_error_t;
-use super::guard::{guard, guard_infallible};
+use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
+use super::panic::guard_infallible;
 use crate::{Result, Snapshot};
 use std::ffi::c_char;
 use std::ptr;

@@ -54,6 +54,7 @@ impl FileFlagStore {
         if path.as_os_str().is_empty() {
             return Err(Error::Io { path: path.into(), action: "open a file without a name", errno: libc::ENOENT });
         }
+        register_fork_handlers();
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
         let present = load::is_present(&path)?;
