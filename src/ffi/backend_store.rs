@@ -3,7 +3,8 @@
 use crate::ffi::{flagstore_backend_t, flagstore_error_t, flagstore_reply_t, take_error};
 use crate::json::{MAX_BYTES, ParseError, Scanner};
 use crate::nul_terminated::NulTerminated;
-use crate::stop_token::{RevisionCounter, StopToken};
+use crate::revision_counter::RevisionCounter;
+use crate::stop_token::StopToken;
 use crate::sys::{ForkSafeMutex, ForkSafeMutexGuard};
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
 use std::collections::BTreeMap;

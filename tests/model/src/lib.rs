@@ -18,6 +18,12 @@ pub mod sync {
 
 pub mod thread {
     pub use shuttle::thread::{Builder, JoinHandle, spawn, yield_now};
+
+    /// Time passes by this, where it may.
+    pub fn sleep(duration: std::time::Duration) {
+        crate::time::pass(duration);
+        yield_now();
+    }
 }
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};

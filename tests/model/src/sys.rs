@@ -2,6 +2,7 @@
 
 use crate::fs::File;
 use crate::thread::{Builder, JoinHandle};
+use shuttle::rand::{Rng, thread_rng};
 use std::io;
 use std::os::fd::RawFd;
 
@@ -22,13 +23,21 @@ pub fn close_inherited(_: RawFd) {
     unreachable!("nobody forks in the model");
 }
 
+/// A thread is not always to be had.
 pub fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    if thread_rng().gen_bool(0.1) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     Builder::new().name(name.into()).stack_size(stack).spawn(work)
 }
 
 /// Nobody forks in the model.
 pub fn process_generation() -> u64 {
     1
+}
+
+pub fn note_fork() {
+    unreachable!("nobody forks in the model");
 }
 
 pub fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {
