@@ -38,6 +38,7 @@ pub fn explore(seed: u64, schedules: usize, scenario: fn()) {
     let scenario = move || {
         time::start();
         fs::start();
+        sys::start();
         scenario();
     };
     Runner::new(RandomScheduler::new_from_seed(seed, schedules / 2), Config::default()).run(scenario);
