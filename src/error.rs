@@ -161,6 +161,8 @@ impl Error {
     pub(crate) fn log(&self) {
         match self {
             Self::Io { .. } | Self::NotDurable { .. } | Self::Internal(_) => tracing::error!("{self}"),
+            // A stored value may be a secret, and a log has other readers than the caller.
+            Self::Conflict { key, .. } => tracing::warn!("flag {key:?}: not what the batch expected"),
             _ => tracing::warn!("{self}"),
         }
     }

@@ -15,6 +15,8 @@
 //! ```
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// Some of the core serves the C interface alone.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod error;
 mod store;
@@ -37,6 +39,7 @@ mod file;
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 mod ffi;
 

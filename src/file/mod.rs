@@ -60,6 +60,7 @@ impl FileFlagStore {
         if path.as_os_str().is_empty() {
             return Err(Error::io(path, "open a file without a name", &not_found));
         }
+        register_fork_handlers();
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
         let is_present = load::is_present(&path)?;

@@ -6,6 +6,7 @@ mod event;
 mod file_system;
 mod fork_safe_mutex;
 mod futex;
+#[cfg(feature = "capi")]
 mod memory;
 mod process;
 mod process_local;
@@ -18,7 +19,10 @@ pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
 pub(crate) use futex::{futex_wait, futex_wake_all};
-pub(crate) use memory::is_mapped;
+#[cfg(feature = "capi")]
+pub(crate) use memory::{is_unmapped, page_size};
+#[cfg(feature = "capi")]
+pub(crate) use process::is_privileged;
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;

@@ -78,3 +78,10 @@ pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: 
     // SAFETY: pthread_atfork takes plain functions, which live as long as the library, and that is never unloaded.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
 }
+
+/// Whether the program has rights that whoever started it lacks (setuid, setgid, file capabilities), so that its
+/// environment is a stranger's.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: takes a plain number.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

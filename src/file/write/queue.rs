@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,10 +113,13 @@ impl Registry {
     }
 }
 
-/// Best called when the library is loaded, while no thread can be inside it: a fork in the middle of doing this at the
-/// first call would leave the child without it.
+/// Called when the C library is loaded, while no thread can be inside it, and when a file store is opened, for programs
+/// in Rust. Done once, without waiting for the thread that does it, which a forked child would not have.
 pub(crate) extern "C" fn register_fork_handlers() {
-    sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::Relaxed) {
+        sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
