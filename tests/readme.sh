@@ -73,7 +73,7 @@ check_cpp() {
 check_go() {
     ! missing go Go || return 0
     mkdir -p "$work/shop/flagstore"
-    cp "$root/tests/go/flagstore.go" "$work/shop/flagstore/"
+    cp "$root/include/go/flagstore.go" "$work/shop/flagstore/"
     cp "$1" "$work/shop/main.go"
     printf 'module example.org/shop\n\ngo 1.19\n' >"$work/shop/go.mod"
     (cd "$work/shop" && GOPROXY=off GOFLAGS=-mod=mod CGO_CFLAGS="'-I$include'" CGO_LDFLAGS="'-L$lib'" \
@@ -83,7 +83,7 @@ check_go() {
 check_rb() {
     ! missing ruby Ruby || return 0
     mkdir "$work/ruby"
-    cp "$root/tests/ruby/flagstore.rb" "$work/ruby/"
+    cp "$root/include/ruby/flagstore.rb" "$work/ruby/"
     cp "$1" "$work/ruby/program.rb"
     run "$2" ruby "$work/ruby/program.rb"
 }
@@ -91,7 +91,7 @@ check_rb() {
 check_py() {
     ! missing python3 Python || return 0
     mkdir "$work/python"
-    cp "$root/tests/python/flagstore.py" "$work/python/"
+    cp "$root/include/python/flagstore.py" "$work/python/"
     cp "$1" "$work/python/program.py"
     run "$2" env PYTHONDONTWRITEBYTECODE=1 python3 "$work/python/program.py"
 }
