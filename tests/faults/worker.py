@@ -6,7 +6,7 @@ import threading
 import traceback
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "include", "python"))
 from flagstore import CONFLICT, Batch, FlagstoreError, Store  # noqa: E402
 
 OWN_KEYS = 3

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "flagstore_backend"
-require_relative "flagstore_changes"
+require_relative "../../include/ruby/flagstore_backend"
+require_relative "../../include/ruby/flagstore_changes"
 require_relative "promises"
 require_relative "waiting"
 
