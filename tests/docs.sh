@@ -63,6 +63,7 @@ mkdir -p target/\$profile
 ln -sf "$built/libflagstore.so" "$built/libflagstore.a" target/\$profile/
 END
 chmod +x "$work/bin/cargo"
+(cd "$checkout" && "$work/bin/cargo" build --release) # for the recipes that begin after it
 # recipe FILE: runs its commands in the checkout, as a newcomer would, and leaves what they print in $work/got.
 recipe() {
     (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR &&
