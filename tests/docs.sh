@@ -67,7 +67,8 @@ chmod +x "$work/bin/cargo"
 # recipe FILE: runs its commands in the checkout, as a newcomer would, and leaves what they print in $work/got.
 recipe() {
     (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR &&
-        PATH=$work/bin:$PATH PREFIX=$work/prefix sh -eu "$1") >"$work/got" || fail "the recipe $(basename "$1") failed"
+        PATH=$work/bin:$PATH PREFIX=$work/prefix sh -eu "$1") >"$work/got" 2>"$work/said" </dev/null ||
+        { cat "$work/said" >&2; fail "the recipe $(basename "$1") failed"; }
     checks=$((checks + 1))
 }
 
@@ -239,20 +240,19 @@ for document in $documents CHANGELOG.md; do
     blocks=$work/blocks/$document
     mkdir -p "$blocks"
     # Each block goes to a file of its name; a / in it is written as %. The rest is prose.
-    awk -v dir="$blocks" -v prose="$work/prose" '
-        BEGIN             { printf "" > prose }
+    awk -v dir="$blocks" -v prose="$work/prose" -v order="$work/order" '
+        BEGIN             { printf "" > prose; printf "" > order }
         /^```/ && inside  { inside = 0; close(file); next }
         /^```/            { if ($2 == "") { print "line " NR ": a block without a name"; bad = 1; exit }
                             gsub("/", "%", $2); file = dir "/" $2
                             if (seen[file]++) { print "line " NR ": a second block " $2; bad = 1 }
-                            printf "" > file; inside = 1; next }
+                            printf "" > file; print file > order; inside = 1; next }
         inside            { print > file; next }
                           { print > prose }
         END               { if (inside) { print "a block without an end"; bad = 1 }; exit bad }
     ' "$root/$document" >"$work/said" || fail "$(cat "$work/said")"
 
-    for block in "$blocks"/*; do
-        [ -e "$block" ] || continue # there is none
+    while read -r block <&3; do
         name=$(basename "$block")
         case $name in
         *%*) check_excerpt "$block" ;;
@@ -260,7 +260,7 @@ for document in $documents CHANGELOG.md; do
         *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console) "check_${name##*.}" "$block" "${name%.*}" ;;
         *) fail "no rule for the block $name" ;;
         esac
-    done
+    done 3<"$work/order" # programs that run here must not read the list
     check_links
     check_names
 done
