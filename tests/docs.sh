@@ -172,7 +172,8 @@ check_sh() {
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
-    one-program | one-language) recipe "$1" ;;
+    one-program) recipe "$1" ;;
+    one-language) missing python3 Python || recipe "$1" ;;
     install)
         recipe "$1"
         ! missing pkg-config "the pkg-config file" || return 0
