@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 /// The files of src/ffi that C sees, in the header's order.
 const SECTIONS: [&str; 11] =
-    ["library", "error", "log", "open", "contract", "typed", "sized", "snapshot", "batch", "change", "backend"];
+    ["library", "error", "log", "open", "store", "typed", "with_length", "snapshot", "batch", "change", "backend"];
 
 fn main() {
     println!("cargo::rerun-if-changed=src/ffi");

@@ -109,7 +109,7 @@
 #define FLAGSTORE_NOT_DURABLE 11
 
 /*
- A bug in flagstore, caught at the boundary.
+ A bug in flagstore, catch_panic at the boundary.
  */
 #define FLAGSTORE_INTERNAL 99
 
@@ -219,7 +219,7 @@
 #define FLAGSTORE_TYPE_OBJECT 6
 
 /*
- Changes that are made together. Free it with `flagstore_free`.
+ RevisionCounter that are made together. Free it with `flagstore_free`.
  */
 typedef struct flagstore_batch_t flagstore_batch_t;
 
@@ -719,7 +719,7 @@ bool flagstore_wait(const flagstore_t *store,
 
 /*
  Calls `callback` for each change of the flag `key`, or of every flag if `key` is NULL, from now on; to be freed,
- NULL: failed. Changes in quick succession come as one, from the value that was last reported to the value now. A
+ NULL: failed. RevisionCounter in quick succession come as one, from the value that was last reported to the value now. A
  file that cannot be read for a while, or is corrupt, is logged, keeps its last good picture, and recovers by itself.
 
  Freeing the watch stops it: no call runs after `flagstore_free` returns, which waits for one that is under way,

@@ -1,42 +1,42 @@
-use crate::json::{self, Fault, Order, Quoted, Scanner, Style, Writer, compare_to};
+use crate::json::{self, KeyOrderCheck, ParseError, Quoted, Scanner, Style, Writer, compare_to};
 use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-mod layout;
+mod canonical;
 mod search;
-use layout::Layout;
+use canonical::CanonicalCheck;
 use search::Search;
 
 /// Walks the root object of `text` and hands over where each member begins and its key; `member` reads its value.
 #[inline(always)]
 fn members<'a>(
     text: &'a str,
-    mut member: impl FnMut(usize, Quoted, &mut Scanner<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut source = Scanner::of_root(text)?;
-    if source.enter(b'}') {
+    mut member: impl FnMut(usize, Quoted, &mut Scanner<'a>) -> Result<(), ParseError>,
+) -> Result<(), ParseError> {
+    let mut scanner = Scanner::of_root(text)?;
+    if scanner.enter(b'}') {
         loop {
-            let begin = source.position();
-            let key = source.name()?;
-            member(begin, key, &mut source)?;
-            if !source.more_members()? {
+            let begin = scanner.position();
+            let key = scanner.key()?;
+            member(begin, key, &mut scanner)?;
+            if !scanner.next_root_member()? {
                 break;
             }
         }
     }
-    source.end()
+    scanner.end()
 }
 
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
-pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, Fault> {
+pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, ParseError> {
     let search = Search::new(text, key);
     let found = match search.halves() {
         Some(found) => found,
         None => {
             let mut found = None;
-            members(text, |_, name, source| {
-                search.take(name, source.value()?, &mut found);
+            members(text, |_, name, scanner| {
+                search.take(name, scanner.value()?, &mut found);
                 Ok(())
             })?;
             found
@@ -46,17 +46,17 @@ pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<
 }
 
 /// The whole object as compact text.
-pub(crate) fn compact(text: &str, limit: usize) -> Result<String, Fault> {
+pub(crate) fn compact(text: &str, limit: usize) -> Result<String, ParseError> {
     rewritten(text, Style::Compact, limit)
 }
 
 /// Every flag with its value as compact text.
-pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, Fault> {
-    let mut order = Order::new(text);
+pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, ParseError> {
+    let mut order = KeyOrderCheck::new(text);
     let mut snapshot = Snapshot::builder(text.len().min(limit), limit)?;
-    members(text, |_, key, source| {
+    members(text, |_, key, scanner| {
         order.take(key);
-        snapshot.push(&json::unescape(key.mark.of(text))?, source)
+        snapshot.push(&json::unescape(key.span.of(text))?, scanner)
     })?;
     match order.holds {
         true => Ok(snapshot.finish()),
@@ -68,23 +68,23 @@ pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, Fault> {
 }
 
 /// The number of flags.
-pub(crate) fn len(text: &str, limit: usize) -> Result<usize, Fault> {
-    let (mut order, mut count) = (Order::new(text), 0);
-    members(text, |_, key, source| {
+pub(crate) fn len(text: &str, limit: usize) -> Result<usize, ParseError> {
+    let (mut order, mut count) = (KeyOrderCheck::new(text), 0);
+    members(text, |_, key, scanner| {
         order.take(key);
         count += 1;
-        source.value().map(drop)
+        scanner.value().map(drop)
     })?;
     if order.holds { Ok(count) } else { len(&compact(text, limit)?, limit) }
 }
 
 /// The same object in the canonical text of the style.
-fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, Fault> {
+fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseError> {
     let mut writer = Writer::new(style, limit);
     writer.reserve(text.len().min(limit))?;
-    let mut source = Scanner::of_root(text)?;
-    writer.root(&mut source)?;
-    source.end()?;
+    let mut scanner = Scanner::of_root(text)?;
+    writer.root(&mut scanner)?;
+    scanner.end()?;
     Ok(writer.finish())
 }
 
@@ -98,13 +98,13 @@ pub(crate) struct Document<'a> {
 }
 
 /// The text of a changed document.
-pub(crate) struct Edited {
+pub(crate) struct EditedDocument {
     pub(crate) text: String,
     flags: Option<Vec<u32>>,
     limit: usize,
 }
 
-impl Edited {
+impl EditedDocument {
     /// The document itself, if it is to be kept.
     pub(crate) fn into_document(self) -> Option<Document<'static>> {
         Some(Document { text: self.text.into(), flags: self.flags?, limit: self.limit })
@@ -113,7 +113,7 @@ impl Edited {
 
 impl<'a> Document<'a> {
     /// A text that is canonical already is taken as it is, any other is written anew.
-    pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, Fault> {
+    pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, ParseError> {
         if let Some(flags) = Self::index(text)? {
             return Ok(Self { text: Cow::Borrowed(text), flags, limit });
         }
@@ -123,14 +123,14 @@ impl<'a> Document<'a> {
     }
 
     /// Where each flag begins; `None`: the text is valid, but not canonical.
-    fn index(text: &str) -> Result<Option<Vec<u32>>, Fault> {
+    fn index(text: &str) -> Result<Option<Vec<u32>>, ParseError> {
         let mut flags: Vec<u32> = Vec::new();
-        let (mut order, mut layout) = (Order::new(text), Layout::new(text));
-        members(text, |begin, key, source| {
-            let value = source.value()?;
+        let (mut order, mut layout) = (KeyOrderCheck::new(text), CanonicalCheck::new(text));
+        members(text, |begin, key, scanner| {
+            let value = scanner.value()?;
             order.take(key);
             layout.take(begin, key, value)?;
-            flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+            flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
             // A scanned text is no longer than that.
             flags.push(begin as u32);
             Ok(())
@@ -143,14 +143,14 @@ impl<'a> Document<'a> {
         self.flags.binary_search_by(|begin| {
             let name = Scanner::at(&self.text, *begin as usize).string();
             // All have been read before, so each has a key.
-            name.map_or(Ordering::Less, |name| compare_to(name.mark.of(&self.text), key))
+            name.map_or(Ordering::Less, |name| compare_to(name.span.of(&self.text), key))
         })
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'_>> {
-        let mut source = Scanner::at(&self.text, self.flags[self.place(key).ok()?] as usize);
-        source.name().ok()?;
-        Some(ValueRef::new(source.value().ok()?.of(&self.text), self.limit))
+        let mut scanner = Scanner::at(&self.text, self.flags[self.place(key).ok()?] as usize);
+        scanner.key().ok()?;
+        Some(ValueRef::new(scanner.value().ok()?.of(&self.text), self.limit))
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -159,7 +159,7 @@ impl<'a> Document<'a> {
 
     /// The document with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
     /// Where the flags are in it is found out only if it is no longer than about `keep`, in bytes.
-    pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<Edited>, Fault> {
+    pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<EditedDocument>, ParseError> {
         if !self.changed_by(batch)? {
             return Ok(None);
         }
@@ -169,7 +169,7 @@ impl<'a> Document<'a> {
         let mut flags = (self.text.len() <= keep).then(Vec::new);
         if let Some(flags) = &mut flags {
             let most = self.flags.len() + batch.edits().count();
-            flags.try_reserve_exact(most).map_err(|_| Fault::OutOfMemory)?;
+            flags.try_reserve_exact(most).map_err(|_| ParseError::OutOfMemory)?;
         }
         let mut kept = if batch.clears() { self.flags.len() } else { 0 };
         for (key, value) in batch.edits() {
@@ -186,18 +186,24 @@ impl<'a> Document<'a> {
         }
         self.copy(&mut writer, kept, self.flags.len(), &mut flags)?;
         writer.close_root()?;
-        Ok(Some(Edited { text: writer.finish(), flags, limit: self.limit }))
+        Ok(Some(EditedDocument { text: writer.finish(), flags, limit: self.limit }))
     }
 
     /// Copies the flags from `start` to before `end`; `moved` takes where they are then.
-    fn copy(&self, writer: &mut Writer, start: usize, end: usize, moved: &mut Option<Vec<u32>>) -> Result<(), Fault> {
+    fn copy(
+        &self,
+        writer: &mut Writer,
+        start: usize,
+        end: usize,
+        moved: &mut Option<Vec<u32>>,
+    ) -> Result<(), ParseError> {
         if start == end {
             return Ok(());
         }
         let until = self
             .flags
             .get(end)
-            .map_or(self.text.len() - layout::LAST.len(), |next| *next as usize - layout::NEXT.len());
+            .map_or(self.text.len() - canonical::LAST.len(), |next| *next as usize - canonical::NEXT.len());
         let first = self.flags[start];
         let begin = writer.members(&self.text[first as usize..until])? as u32;
         if let Some(moved) = moved {
@@ -206,7 +212,7 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
-    fn changed_by(&self, batch: &Batch) -> Result<bool, Fault> {
+    fn changed_by(&self, batch: &Batch) -> Result<bool, ParseError> {
         if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }

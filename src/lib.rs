@@ -19,23 +19,18 @@
 mod error;
 mod store;
 
+mod batch;
+mod snapshot;
+mod stop_token;
+mod value;
+mod watch;
+
 mod document;
 mod json;
-mod snapshot;
-mod text;
-mod value;
-
-mod batch;
-mod change;
-mod watch;
+mod nul_terminated;
 
 mod file;
 mod memory;
-
-#[allow(unsafe_code)]
-mod custom;
-mod exclusive;
-mod lasting;
 
 #[allow(unsafe_code)]
 mod sys;
@@ -44,11 +39,11 @@ mod sys;
 mod ffi;
 
 pub use batch::Batch;
-pub use change::Stop;
 pub use error::{Error, Result};
 pub use file::{Durability, FileFlagStore, FileOptions, ReadMode};
 pub use memory::InMemoryFlagStore;
 pub use snapshot::Snapshot;
+pub use stop_token::StopToken;
 pub use store::FlagStore;
 pub use value::{Kind, Value, ValueRef};
 pub use watch::{Change, Watch};

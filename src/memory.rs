@@ -1,24 +1,24 @@
-use crate::change::{Changes, Stop};
+use crate::stop_token::{RevisionCounter, StopToken};
 use crate::{Batch, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwap;
-use flags::Flags;
+use sharded_map::ShardedMap;
 use std::time::Instant;
 
-pub(crate) mod flags;
+pub(crate) mod sharded_map;
 
-/// Flags for the life of the process.
+/// ShardedMap for the life of the process.
 ///
 /// The flags are immutable and stand behind an atomic pointer: a reader takes no lock and never waits for a writer,
 /// a change shares all but a few of the old ones, and a fork at any moment leaves the child a whole store.
 pub struct InMemoryFlagStore {
-    flags: ArcSwap<Flags>,
-    changes: Changes,
+    flags: ArcSwap<ShardedMap>,
+    changes: RevisionCounter,
 }
 
 impl InMemoryFlagStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { flags: ArcSwap::from_pointee(Flags::new()), changes: Changes::new() }
+        Self { flags: ArcSwap::from_pointee(ShardedMap::new()), changes: RevisionCounter::new() }
     }
 
     /// Makes the batch's changes, again if another thread was faster. Whether a key that it changes was there.
@@ -79,7 +79,7 @@ impl FlagStore for InMemoryFlagStore {
         Ok(self.changes.revision())
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
         Ok(self.changes.wait(seen, deadline, stop))
     }
 

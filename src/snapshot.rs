@@ -1,5 +1,5 @@
-use crate::json::{Fault, MAX_BYTES, Scanner, Style, Writer};
-use crate::memory::flags::{Flag as SharedFlag, Flags};
+use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
+use crate::memory::sharded_map::{Flag as SharedFlag, ShardedMap};
 use crate::{Error, Result, ValueRef};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -11,10 +11,10 @@ use std::sync::Arc;
 /// Every flag of a store as of one moment, in key order (the byte order of the keys). It does not change, may be
 /// shared by threads and outlive the store; a clone is the same picture.
 #[derive(Clone)]
-pub struct Snapshot(Picture);
+pub struct Snapshot(CachedFile);
 
 #[derive(Clone)]
-enum Picture {
+enum CachedFile {
     Packed(Arc<Packed>),
     Shared(Arc<Shared>),
 }
@@ -45,26 +45,26 @@ struct Index {
 /// The flags of a memory store, shared with it; put in order when somebody asks by index. Two threads may both do
 /// that, but neither waits for the other, which a fork might have taken away.
 struct Shared {
-    flags: Arc<Flags>,
+    flags: Arc<ShardedMap>,
     sorted: OnceBox<Vec<SharedFlag>>,
 }
 
 impl Snapshot {
-    pub(crate) fn builder(bytes: usize, limit: usize) -> Result<Builder, Fault> {
+    pub(crate) fn builder(bytes: usize, limit: usize) -> Result<Builder, ParseError> {
         let mut builder = Builder { text: Writer::new(Style::Compact, limit), flags: Vec::new() };
         builder.text.reserve(bytes)?;
         Ok(builder)
     }
 
-    pub(crate) fn of_flags(flags: Arc<Flags>) -> Self {
-        Self(Picture::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
+    pub(crate) fn of_flags(flags: Arc<ShardedMap>) -> Self {
+        Self(CachedFile::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
     }
 
     /// The number of flags.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Picture::Packed(packed) => packed.flags.len(),
-            Picture::Shared(shared) => shared.flags.len(),
+            CachedFile::Packed(packed) => packed.flags.len(),
+            CachedFile::Shared(shared) => shared.flags.len(),
         }
     }
 
@@ -87,8 +87,8 @@ impl Snapshot {
     }
 
     /// The same flags, for many reads by key and to be kept: with an index, and in no more memory than they need.
-    pub(crate) fn indexed(mut self) -> Result<Self, Fault> {
-        if let Picture::Packed(packed) = &mut self.0
+    pub(crate) fn indexed(mut self) -> Result<Self, ParseError> {
+        if let CachedFile::Packed(packed) = &mut self.0
             && let Some(packed) = Arc::get_mut(packed)
         {
             packed.text.shrink_to_fit();
@@ -101,16 +101,16 @@ impl Snapshot {
     /// The key and the compact value at `index`, each with the NUL behind it.
     pub(crate) fn entry(&self, index: usize) -> Option<(&str, &str)> {
         match &self.0 {
-            Picture::Packed(packed) => (index < packed.flags.len()).then(|| packed.entry(index)),
-            Picture::Shared(shared) => shared.sorted().get(index).map(SharedFlag::with_nul),
+            CachedFile::Packed(packed) => (index < packed.flags.len()).then(|| packed.entry(index)),
+            CachedFile::Shared(shared) => shared.sorted().get(index).map(SharedFlag::with_nul),
         }
     }
 
     /// The compact value of `key`, with the NUL behind it.
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
-            Picture::Packed(packed) => packed.find(key),
-            Picture::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
+            CachedFile::Packed(packed) => packed.find(key),
+            CachedFile::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
         }
     }
 
@@ -120,20 +120,20 @@ impl Snapshot {
     }
 
     /// The same of a snapshot that is kept, which keeps it: for the next time it is only copied.
-    pub(crate) fn kept_json(&self) -> Result<String, Fault> {
-        let Picture::Packed(packed) = &self.0 else {
+    pub(crate) fn kept_json(&self) -> Result<String, ParseError> {
+        let CachedFile::Packed(packed) = &self.0 else {
             return self.written();
         };
         let json = packed.json.get_or_try_init(|| self.written().map(Box::new))?;
         let mut copy = String::new();
-        copy.try_reserve_exact(json.len()).map_err(|_| Fault::OutOfMemory)?;
+        copy.try_reserve_exact(json.len()).map_err(|_| ParseError::OutOfMemory)?;
         copy.push_str(json);
         Ok(copy)
     }
 
-    fn written(&self) -> Result<String, Fault> {
+    fn written(&self) -> Result<String, ParseError> {
         let mut writer = Writer::new(Style::Compact, MAX_BYTES);
-        if let Picture::Packed(packed) = &self.0 {
+        if let CachedFile::Packed(packed) = &self.0 {
             writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
         }
         writer.raw("{")?;
@@ -147,7 +147,7 @@ impl Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self(Picture::Packed(Arc::default()))
+        Self(CachedFile::Packed(Arc::default()))
     }
 }
 
@@ -202,11 +202,11 @@ impl Packed {
         }
     }
 
-    fn indexed(&self) -> Result<Index, Fault> {
+    fn indexed(&self) -> Result<Index, ParseError> {
         let hasher = RandomState::default();
         let hash = |flag: &Flag| hasher.hash_one(self.key(*flag));
         let mut table = HashTable::new();
-        table.try_reserve(self.flags.len(), hash).map_err(|_| Fault::OutOfMemory)?;
+        table.try_reserve(self.flags.len(), hash).map_err(|_| ParseError::OutOfMemory)?;
         for flag in &self.flags {
             table.insert_unique(hash(flag), *flag, hash);
         }
@@ -232,21 +232,21 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// A flag whose value is to be read from the scanner.
-    pub(crate) fn push(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), ParseError> {
         let start = self.text.len();
         self.text.raw(key)?;
         self.text.raw("\0")?;
         let middle = self.text.len();
         self.text.value(value, 0)?;
         self.text.raw("\0")?;
-        self.flags.try_reserve(1).map_err(|_| Fault::OutOfMemory)?;
+        self.flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
         // The text is no longer than that.
         self.flags.push(Flag { key: start as u32, value: middle as u32 });
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Snapshot {
-        Snapshot(Picture::Packed(Arc::new(Packed {
+        Snapshot(CachedFile::Packed(Arc::new(Packed {
             text: self.text.finish(),
             flags: self.flags,
             index: None,

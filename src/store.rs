@@ -1,4 +1,4 @@
-use crate::change::Stop;
+use crate::stop_token::StopToken;
 use crate::{Batch, Error, Result, Snapshot, Value, ValueRef};
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ pub trait FlagStore: Send + Sync {
     }
 
     /// Blocks until the revision is no longer `seen` and gives it; `None`: the deadline came first, or the stop.
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
         let _ = (seen, deadline, stop);
         Err(Error::NotImplemented("wait"))
     }

@@ -1,5 +1,5 @@
-use crate::json::{self, Fault, Style, Writer, number};
-use crate::text::Text;
+use crate::json::{self, ParseError, Style, Writer, number};
+use crate::nul_terminated::NulTerminated;
 use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
@@ -37,24 +37,24 @@ impl fmt::Display for Kind {
 
 fn compacted(json: &str, limit: usize) -> Result<String> {
     json::compact(json, limit).map_err(|fault| match fault {
-        Fault::Syntax { at, problem } => {
+        ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(json.as_bytes(), at);
             Error::InvalidJson { key: None, line, column, problem }
         }
-        Fault::TooLarge => Error::TooLarge { key: None },
-        Fault::OutOfMemory => Error::OutOfMemory,
+        ParseError::TooLarge => Error::TooLarge { key: None },
+        ParseError::OutOfMemory => Error::OutOfMemory,
     })
 }
 
 /// One JSON value, kept as its canonical compact text: object keys sorted at every level, numbers with the exact
 /// digits they came with. Two values are equal if their texts are, so `1` and `1.0` differ.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Value(Text);
+pub struct Value(NulTerminated);
 
 impl Value {
     /// The value that `json` spells, in any layout that RFC 8259 allows.
     ///
-    /// [`Error::InvalidJson`] with line and column otherwise: also for a value that nests 128 levels or deeper and
+    /// [`Error::InvalidJson`] with line and column otherwise: also for a value that nests 128 levels or check_depth and
     /// for the escape of a lone surrogate.
     pub fn parse(json: &str) -> Result<Self> {
         Self::parse_within(json, json::MAX_BYTES)
@@ -62,11 +62,11 @@ impl Value {
 
     /// The same with a limit to the value's length, in bytes.
     pub(crate) fn parse_within(json: &str, limit: usize) -> Result<Self> {
-        compacted(json, limit).map(|compact| Self(Text::new(compact)))
+        compacted(json, limit).map(|compact| Self(NulTerminated::new(compact)))
     }
 
-    pub(crate) fn canonical(json: &str, limit: usize) -> Result<Self, Fault> {
-        json::compact(json, limit).map(|compact| Self(Text::new(compact)))
+    pub(crate) fn canonical(json: &str, limit: usize) -> Result<Self, ParseError> {
+        json::compact(json, limit).map(|compact| Self(NulTerminated::new(compact)))
     }
 
     /// Any value that serde can write as JSON.
@@ -86,7 +86,7 @@ impl Value {
         self.0.as_str()
     }
 
-    pub(crate) fn text(&self) -> &Text {
+    pub(crate) fn text(&self) -> &NulTerminated {
         &self.0
     }
 
@@ -97,7 +97,7 @@ impl Value {
 
     /// A finite double, spelled as Python's `repr` does; `None` for NaN and the infinities, which JSON lacks.
     pub fn from_f64(double: f64) -> Option<Self> {
-        double.is_finite().then(|| Self(Text::new(number::from_f64(double))))
+        double.is_finite().then(|| Self(NulTerminated::new(number::from_f64(double))))
     }
 }
 
@@ -109,7 +109,7 @@ impl From<bool> for Value {
 
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
-        Self(Text::new(value.to_string()))
+        Self(NulTerminated::new(value.to_string()))
     }
 }
 
@@ -120,7 +120,7 @@ impl TryFrom<&str> for Value {
     fn try_from(text: &str) -> Result<Self> {
         let mut writer = Writer::new(Style::Compact, json::MAX_BYTES);
         writer.text(text).map_err(|_| Error::OutOfMemory)?;
-        Ok(Self(Text::new(writer.finish())))
+        Ok(Self(NulTerminated::new(writer.finish())))
     }
 }
 
@@ -212,7 +212,7 @@ impl<'a> ValueRef<'a> {
 
     /// A value of one's own.
     pub fn to_value(self) -> Result<Value> {
-        self.compact_json().map(|compact| Value(Text::new(compact.into_owned())))
+        self.compact_json().map(|compact| Value(NulTerminated::new(compact.into_owned())))
     }
 
     /// The text as the store keeps it.

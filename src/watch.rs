@@ -1,4 +1,4 @@
-use crate::change::Stop;
+use crate::stop_token::StopToken;
 use crate::{Error, FlagStore, Result, Snapshot, sys};
 use std::path::Path;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Edits that follow one another this closely are reported together.
-const QUIET: Duration = Duration::from_millis(10);
+const DEBOUNCE: Duration = Duration::from_millis(10);
 /// But a store that never comes to rest is reported on this often.
 const RESTLESS: Duration = Duration::from_millis(200);
 /// How long to wait before asking a store again that could not answer.
-const PAUSE: Duration = Duration::from_millis(250);
+const RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// One flag that changed; what was and what is are compact JSON texts, `None` for a flag that was or is not there.
 pub struct Change<'a> {
@@ -51,7 +51,7 @@ fn trim(text: &str) -> &str {
 /// Dropping it waits for a call that is under way, unless it is dropped inside that very call. A forked child has no
 /// such thread: nothing is called there, and dropping the watch does not wait.
 pub struct Watch {
-    stop: Arc<Stop>,
+    stop: Arc<StopToken>,
     store: Arc<dyn FlagStore>,
     thread: Option<JoinHandle<()>>,
     process: u64,
@@ -65,12 +65,12 @@ impl Watch {
         callback: impl FnMut(&Change<'_>) + Send + 'static,
     ) -> Result<Self> {
         let failed = |error: std::io::Error| Error::io(Path::new("watch"), "start it", &error);
-        let stop = Arc::new(Stop::new().map_err(failed)?);
+        let stop = Arc::new(StopToken::new().map_err(failed)?);
         let revision = store.revision()?;
         let picture = store.list_all()?;
         let watcher = Watcher { store: Arc::clone(&store), stop: Arc::clone(&stop), key, callback, revision, picture };
         let thread = sys::spawn("flagstore-watch", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
-        Ok(Self { stop, store, thread: Some(thread), process: sys::process() })
+        Ok(Self { stop, store, thread: Some(thread), process: sys::process_generation() })
     }
 }
 
@@ -79,13 +79,13 @@ impl Drop for Watch {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        if self.process != sys::process() {
+        if self.process != sys::process_generation() {
             // The thread lives in the parent; a join would wait for ever.
             return std::mem::forget(thread);
         }
         self.stop.set();
         self.store.wake();
-        if !sys::is_this(&thread) {
+        if !sys::is_current_thread(&thread) {
             let _ = thread.join();
         }
     }
@@ -93,7 +93,7 @@ impl Drop for Watch {
 
 struct Watcher<F> {
     store: Arc<dyn FlagStore>,
-    stop: Arc<Stop>,
+    stop: Arc<StopToken>,
     key: Option<String>,
     callback: F,
     revision: u64,
@@ -103,25 +103,25 @@ struct Watcher<F> {
 impl<F: FnMut(&Change<'_>)> Watcher<F> {
     fn run(mut self) {
         while !self.stop.is_set() {
-            match self.settled() {
+            match self.debounce() {
                 Ok(true) => match self.report() {
                     // What is corrupt gets well by a change.
                     Ok(()) | Err(Error::Corrupt { .. }) => {}
                     Err(_) => {
-                        self.stop.event().wait(PAUSE);
+                        self.stop.event().wait(RETRY_DELAY);
                         // No revision is 0: look again at once.
                         self.revision = 0;
                     }
                 },
                 Ok(false) => {}
                 // The store has logged it. It may get well again.
-                Err(_) => self.stop.event().wait(PAUSE),
+                Err(_) => self.stop.event().wait(RETRY_DELAY),
             }
         }
     }
 
     /// Waits for a change and then for quiet. `false`: stopped.
-    fn settled(&mut self) -> Result<bool> {
+    fn debounce(&mut self) -> Result<bool> {
         let Some(revision) = self.store.wait(self.revision, None, Some(&self.stop))? else {
             return Ok(false);
         };
@@ -129,7 +129,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
         let restless = Instant::now() + RESTLESS;
         loop {
             let now = Instant::now();
-            let quiet = (now + QUIET).min(restless);
+            let quiet = (now + DEBOUNCE).min(restless);
             match self.store.wait(self.revision, Some(quiet), Some(&self.stop))? {
                 Some(revision) if now < restless => self.revision = revision,
                 _ => return Ok(!self.stop.is_set()),

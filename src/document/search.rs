@@ -1,4 +1,4 @@
-use crate::json::{Mark, Quoted, Scanner, compare_to};
+use crate::json::{Quoted, Scanner, Span, compare_to};
 
 /// How far from the middle the beginning of a flag is looked for, in bytes.
 const AROUND: usize = 4096;
@@ -21,14 +21,14 @@ impl<'a> Search<'a> {
 
     /// Has `found` be the value, if the name is the key.
     #[inline(always)]
-    pub(super) fn take(&self, name: Quoted, value: Mark, found: &mut Option<Mark>) {
+    pub(super) fn take(&self, name: Quoted, value: Span, found: &mut Option<Span>) {
         let is_key = match name.escaped {
             // Keys of one length are common, and so are their beginnings.
-            false if name.mark.len() == self.key.len() => {
-                tail(name.mark.of(self.text)) == self.end && name.mark.of(self.text) == self.key
+            false if name.span.len() == self.key.len() => {
+                tail(name.span.of(self.text)) == self.end && name.span.of(self.text) == self.key
             }
             false => false,
-            true => compare_to(name.mark.of(self.text), self.key).is_eq(),
+            true => compare_to(name.span.of(self.text), self.key).is_eq(),
         };
         if is_key {
             *found = Some(value);
@@ -38,7 +38,7 @@ impl<'a> Search<'a> {
     /// Walks over both halves of the text by turns: neither waits for where the other's flags end, so a processor does
     /// both in little more time than one. `None`: it is not laid out so that a flag begins at a known place, or not
     /// valid, which the one walk over all of it will tell.
-    pub(super) fn halves(&self) -> Option<Option<Mark>> {
+    pub(super) fn halves(&self) -> Option<Option<Span>> {
         let middle = self.middle()?;
         let mut first = Scanner::of_root(self.text).ok()?;
         let mut second = Scanner::at(self.text, middle);
@@ -66,11 +66,11 @@ impl<'a> Search<'a> {
 
     /// Passes over a flag and says whether another follows.
     #[inline(always)]
-    fn step(&self, source: &mut Scanner<'a>, found: &mut Option<Mark>) -> Option<bool> {
-        let name = source.name().ok()?;
-        let value = source.value().ok()?;
+    fn step(&self, scanner: &mut Scanner<'a>, found: &mut Option<Span>) -> Option<bool> {
+        let name = scanner.key().ok()?;
+        let value = scanner.value().ok()?;
         self.take(name, value, found);
-        source.more_members().ok()
+        scanner.next_root_member().ok()
     }
 
     /// Where a flag begins near the middle, if the file is laid out as we write it.

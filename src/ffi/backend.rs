@@ -1,10 +1,10 @@
 //! A backend of your own: the four methods, from C.
 
+use super::backend_store::BackendStore;
 use super::error::{FLAGSTORE_BACKEND, flagstore_error_t};
-use super::guard::{guard, quiet};
+use super::guard::{guard, guard_infallible};
 use super::open::{self, flagstore_t};
-use super::{object, sized_struct, text};
-use crate::custom::CustomFlagStore;
+use super::{arguments, object, versioned_struct};
 use crate::{Error, Value};
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
@@ -93,8 +93,8 @@ pub extern "C" fn flagstore_backend_open(
             close: None,
         };
         // SAFETY: the struct is of pointers to functions, for which zero is none, and of plain values.
-        let backend = unsafe { sized_struct::copy(backend, empty, "backend")? };
-        Ok(open::hand_out(CustomFlagStore::new(backend)))
+        let backend = unsafe { versioned_struct::copy(backend, empty, "backend")? };
+        Ok(open::into_raw(BackendStore::new(backend)))
     })
 }
 
@@ -108,14 +108,14 @@ pub extern "C" fn flagstore_reply(
     json: *const c_char,
     json_len: usize,
 ) {
-    quiet((), || {
+    guard_infallible((), || {
         if reply.is_null() {
             return Err(Error::InvalidArgument("reply is NULL".into()));
         }
         // SAFETY: the library lent the reply to the backend for this call, and lends each to one thread.
         let reply = unsafe { &mut *reply };
-        let json = text::bytes(json, json_len, "json").unwrap_or_default();
-        reply.take(text::bytes(key, key_len, "key").ok(), json);
+        let json = arguments::bytes(json, json_len, "json").unwrap_or_default();
+        reply.take(arguments::bytes(key, key_len, "key").ok(), json);
         Ok(())
     })
 }

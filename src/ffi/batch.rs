@@ -1,25 +1,25 @@
 //! Batches: several changes in one atomic write, with conditions. One thread at a time may build a batch; commit only
 //! reads it, and may be called again.
 
-use super::contract::value_of;
+use super::arguments;
 use super::error::flagstore_error_t;
-use super::guard::{guard, quiet};
+use super::guard::{guard, guard_infallible};
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
-use super::text;
+use super::store::value_of;
 use crate::{Batch, Result};
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-/// Changes that are made together. Free it with `flagstore_free`.
+/// RevisionCounter that are made together. Free it with `flagstore_free`.
 #[allow(non_camel_case_types)]
 pub struct flagstore_batch_t(Mutex<Batch>);
 
 /// An empty batch, to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_new() -> *mut flagstore_batch_t {
-    quiet(ptr::null_mut(), || Ok(object::hand_out(Kind::Batch, flagstore_batch_t(Mutex::default()))))
+    guard_infallible(ptr::null_mut(), || Ok(object::into_raw(Kind::Batch, flagstore_batch_t(Mutex::default()))))
 }
 
 /// Will store the JSON value under `key`; the batch's last word on a key counts. false: failed, with
@@ -32,7 +32,7 @@ pub extern "C" fn flagstore_batch_set(
     error: *mut *mut flagstore_error_t,
 ) -> bool {
     guard(error, false, || {
-        let (key, json) = (text::text(key, "key")?, text::text(json, "json")?);
+        let (key, json) = (arguments::text(key, "key")?, arguments::text(json, "json")?);
         let value = value_of(key, json, usize::MAX)?;
         with(batch, |batch| batch.set(key, value))
     })
@@ -46,7 +46,7 @@ pub extern "C" fn flagstore_batch_delete(
     error: *mut *mut flagstore_error_t,
 ) -> bool {
     guard(error, false, || {
-        let key = text::text(key, "key")?;
+        let key = arguments::text(key, "key")?;
         with(batch, |batch| batch.delete(key))
     })
 }
@@ -67,8 +67,9 @@ pub extern "C" fn flagstore_batch_expect(
     error: *mut *mut flagstore_error_t,
 ) -> bool {
     guard(error, false, || {
-        let key = text::text(key, "key")?;
-        let value = if json.is_null() { None } else { Some(value_of(key, text::text(json, "json")?, usize::MAX)?) };
+        let key = arguments::text(key, "key")?;
+        let value =
+            if json.is_null() { None } else { Some(value_of(key, arguments::text(json, "json")?, usize::MAX)?) };
         with(batch, |batch| batch.expect(key, value))
     })
 }

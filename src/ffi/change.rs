@@ -1,11 +1,11 @@
-//! Changes: whoever makes them. A file's changes by any process and person are seen, a custom backend's only if made
+//! RevisionCounter: whoever makes them. A file's changes by any process and person are seen, a custom backend's only if made
 //! through the same handle.
 
+use super::arguments;
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle, shared};
-use super::text;
 use crate::{Change, Error, Watch};
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -76,7 +76,7 @@ pub extern "C" fn flagstore_wait(
 }
 
 /// Calls `callback` for each change of the flag `key`, or of every flag if `key` is NULL, from now on; to be freed,
-/// NULL: failed. Changes in quick succession come as one, from the value that was last reported to the value now. A
+/// NULL: failed. RevisionCounter in quick succession come as one, from the value that was last reported to the value now. A
 /// file that cannot be read for a while, or is corrupt, is logged, keeps its last good picture, and recovers by itself.
 ///
 /// Freeing the watch stops it: no call runs after `flagstore_free` returns, which waits for one that is under way,
@@ -91,7 +91,7 @@ pub extern "C" fn flagstore_watch(
     error: *mut *mut flagstore_error_t,
 ) -> *mut flagstore_watch_t {
     guard(error, ptr::null_mut(), || {
-        let key = if key.is_null() { None } else { Some(text::text(key, "key")?.to_owned()) };
+        let key = if key.is_null() { None } else { Some(arguments::text(key, "key")?.to_owned()) };
         let callback = callback.ok_or_else(|| Error::InvalidArgument("callback is NULL".into()))?;
         let userdata = Userdata(userdata);
         let watch = Watch::start(shared(store)?, key, move |change: &Change<'_>| {
@@ -100,7 +100,7 @@ pub extern "C" fn flagstore_watch(
             // SAFETY: the caller promised such a function; the texts end with a NUL and live during the call.
             unsafe { callback(userdata.get(), pointer(Some(key)), pointer(old), pointer(new)) };
         })?;
-        Ok(object::hand_out(Kind::Watch, flagstore_watch_t { _watch: watch }))
+        Ok(object::into_raw(Kind::Watch, flagstore_watch_t { _watch: watch }))
     })
 }
 

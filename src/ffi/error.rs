@@ -1,9 +1,9 @@
 //! Errors: every function that can fail takes a last argument `error`, which may be NULL. Otherwise NULL is stored
 //! there first, and on failure an error object, which the caller frees.
 
-use super::guard::quiet;
+use super::arguments;
+use super::guard::guard_infallible;
 use super::object::{self, Kind};
-use super::text;
 use crate::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -32,7 +32,7 @@ pub const FLAGSTORE_CONFLICT: i32 = 9;
 pub const FLAGSTORE_BACKEND: i32 = 10;
 /// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
 pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
-/// A bug in flagstore, caught at the boundary.
+/// A bug in flagstore, catch_panic at the boundary.
 pub const FLAGSTORE_INTERNAL: i32 = 99;
 
 const NAMES: [(i32, &CStr); 13] = [
@@ -89,11 +89,11 @@ pub extern "C" fn flagstore_error_name(code: i32) -> *const c_char {
 /// not UTF-8 is repaired. NULL for the code FLAGSTORE_OK, which is no error.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_new(code: i32, message: *const c_char) -> *mut flagstore_error_t {
-    quiet(ptr::null_mut(), || {
+    guard_infallible(ptr::null_mut(), || {
         if code == FLAGSTORE_OK {
             return Ok(ptr::null_mut());
         }
-        let message = if message.is_null() { String::new() } else { text::lossy(message) };
+        let message = if message.is_null() { String::new() } else { arguments::lossy(message) };
         Ok(make(code, 0, message))
     })
 }
@@ -102,7 +102,7 @@ fn read<T>(error: *const flagstore_error_t, of_null: T, of_other: T, field: impl
     if error.is_null() {
         return of_null;
     }
-    quiet(of_other, || object::borrow(error, Kind::Error, "error").map(field))
+    guard_infallible(of_other, || object::borrow(error, Kind::Error, "error").map(field))
 }
 
 impl flagstore_error_t {
@@ -118,11 +118,11 @@ fn name(code: i32) -> &'static CStr {
 
 fn make(code: i32, os_code: i32, message: String) -> *mut flagstore_error_t {
     let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
-    object::hand_out(Kind::Error, flagstore_error_t { code, os_code, message })
+    object::into_raw(Kind::Error, flagstore_error_t { code, os_code, message })
 }
 
 /// The error as an object for the caller.
-pub(super) fn hand_out(error: &Error) -> *mut flagstore_error_t {
+pub(super) fn into_raw(error: &Error) -> *mut flagstore_error_t {
     make(code(error), error.errno().unwrap_or(0), error.to_string())
 }
 

@@ -11,7 +11,7 @@ pub(super) fn guard<T>(error: *mut *mut flagstore_error_t, fallback: T, body: im
         // SAFETY: the caller promises room for a pointer.
         unsafe { *error = ptr::null_mut() };
     }
-    match caught(body) {
+    match catch_panic(body) {
         Ok(value) => value,
         Err(failure) => {
             report(error, failure);
@@ -22,21 +22,21 @@ pub(super) fn guard<T>(error: *mut *mut flagstore_error_t, fallback: T, body: im
 
 #[cold]
 fn report(error: *mut *mut flagstore_error_t, failure: Error) {
-    if failure.is_of_the_call() {
+    if failure.is_caller_error() {
         failure.log();
     }
     if !error.is_null() {
         // SAFETY: the caller of the exported function promised room for a pointer.
-        unsafe { *error = error::hand_out(&failure) };
+        unsafe { *error = error::into_raw(&failure) };
     }
 }
 
 /// For functions without an error argument: what fails is logged and becomes `fallback`.
-pub(super) fn quiet<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
+pub(super) fn guard_infallible<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
     guard(ptr::null_mut(), fallback, body)
 }
 
-fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+fn catch_panic<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     log::start();
     // A panic leaves nothing half done that outlives it: the stores change by one atomic step.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(bug(panic)))
@@ -51,7 +51,7 @@ fn bug(panic: Box<dyn Any + Send>) -> Error {
 
 impl Error {
     /// Stores log their own errors; those that a call finds in its arguments are logged here.
-    pub(crate) fn is_of_the_call(&self) -> bool {
+    pub(crate) fn is_caller_error(&self) -> bool {
         use Error::*;
         matches!(
             self,
@@ -88,7 +88,7 @@ mod tests {
     fn a_panic_prints_nothing() {
         const INSIDE: &str = "FLAGSTORE_TEST_INSIDE";
         if std::env::var_os(INSIDE).is_some() {
-            quiet((), || panic!("nobody may see this"));
+            guard_infallible((), || panic!("nobody may see this"));
             std::process::exit(42);
         }
         let test = "ffi::guard::tests::a_panic_prints_nothing";

@@ -1,7 +1,7 @@
 //! Library.
 
-use super::guard::quiet;
-use super::{object, text};
+use super::guard::guard_infallible;
+use super::{arguments, object};
 use std::ffi::{c_char, c_void};
 
 /// The number of the binary interface that this header describes.
@@ -24,9 +24,9 @@ pub extern "C" fn flagstore_abi_version() -> u32 {
 /// "checked" and "watched" (the read modes). False for a name it does not know, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
-    quiet(false, || {
+    guard_infallible(false, || {
         let features = ["memory", "file", "backend", "snapshot", "batch", "watch", "checked", "watched"];
-        Ok(features.contains(&text::text(name, "name")?))
+        Ok(features.contains(&arguments::text(name, "name")?))
     })
 }
 
@@ -35,7 +35,7 @@ pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
 /// that uses the object. A pointer that is none of these, or was freed before, prints one line and aborts.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_free(object: *mut c_void) {
-    quiet((), || {
+    guard_infallible((), || {
         object::free(object);
         Ok(())
     })

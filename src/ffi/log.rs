@@ -1,7 +1,7 @@
 //! Log: errors and warnings as they happen. Nothing is printed unless a callback is set here or the environment
 //! variable FLAGSTORE_LOG names a level (error, warn, info, debug), which sends the lines to standard error.
 
-use super::guard::quiet;
+use super::guard::guard_infallible;
 use crate::sys;
 use arc_swap::ArcSwapOption;
 use std::ffi::{CString, c_char, c_void};
@@ -51,13 +51,13 @@ unsafe impl Sync for Sink {}
 /// logged once, before the call that failed returns.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_log(callback: flagstore_log_fn, userdata: *mut c_void, level: i32) {
-    quiet((), || {
+    guard_infallible((), || {
         SINK.store(callback.map(|callback| Arc::new(Sink { target: Target::Callback(callback, userdata), level })));
         Ok(())
     })
 }
 
-/// Makes this copy of the library quiet and ready to log; done once, at its first call. Nobody waits for the thread
+/// Makes this copy of the library guard_infallible and ready to log; done once, at its first call. Nobody waits for the thread
 /// that does it: the child of a fork in the middle would wait for ever.
 #[inline(always)]
 pub(super) fn start() {
@@ -81,7 +81,7 @@ fn set_up() {
     }
     // A Rust host that links this crate and has its own subscriber keeps it.
     let _ = tracing::subscriber::set_global_default(ToSink);
-    // The default hook prints, which can even kill the host by SIGPIPE. A panic is caught, logged and returned.
+    // The default hook prints, which can even kill the host by SIGPIPE. A panic is catch_panic, logged and returned.
     std::panic::set_hook(Box::new(|_| ()));
 }
 

@@ -3,22 +3,23 @@
 //!
 //! Exported functions never call one another, so that nobody can put himself between them.
 
+mod arguments;
+mod backend_store;
 mod guard;
 mod object;
-mod sized_struct;
-mod text;
+mod versioned_struct;
 
 pub mod backend;
 pub mod batch;
 pub mod change;
-pub mod contract;
 pub mod error;
 pub mod library;
 pub mod log;
 pub mod open;
-pub mod sized;
 pub mod snapshot;
+pub mod store;
 pub mod typed;
+pub mod with_length;
 
 pub(crate) use backend::{flagstore_backend_t, flagstore_reply_t, take_error};
 pub(crate) use error::{FLAGSTORE_BACKEND, flagstore_error_t};
@@ -27,4 +28,4 @@ pub(crate) use error::{FLAGSTORE_BACKEND, flagstore_error_t};
 #[used]
 // SAFETY: the section holds pointers to functions that take nothing.
 #[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = crate::file::survive_forks;
+static AT_LOAD: extern "C" fn() = crate::file::register_fork_handlers;

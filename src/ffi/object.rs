@@ -34,12 +34,12 @@ impl Kind {
 /// itself by the copy of the library that made it.
 #[repr(C, align(16))]
 struct Tag {
-    mark: u64,
+    magic: u64,
     free: unsafe fn(*mut Tag),
 }
 
 /// No text, small number or address of user space looks like this.
-const MARK: u64 = 0xF1A6_5704_E000_0000;
+const MAGIC: u64 = 0xF1A6_5704_E000_0000;
 
 #[repr(C)]
 struct Tagged<T> {
@@ -56,23 +56,23 @@ fn is_at_page_start(object: usize) -> bool {
 }
 
 /// Hands `value` over to the caller.
-pub(super) fn hand_out<T>(kind: Kind, value: T) -> *mut T {
+pub(super) fn into_raw<T>(kind: Kind, value: T) -> *mut T {
     let mut room = Box::<Tagged<T>>::new_uninit();
     if is_at_page_start(room.as_ptr() as usize + size_of::<Tag>()) {
         room = Box::new_uninit();
     }
-    let tag = Tag { mark: MARK | kind as u64, free: free_boxed::<T> };
+    let tag = Tag { magic: MAGIC | kind as u64, free: free_boxed::<T> };
     let tagged = Box::into_raw(Box::write(room, Tagged { tag, value }));
     // SAFETY: `tagged` has just been allocated.
     unsafe { &raw mut (*tagged).value }
 }
 
 /// A NUL-terminated copy of `text` for the caller; `OutOfMemory` instead of an abort.
-pub(super) fn hand_out_text(text: &str) -> Result<*mut c_char> {
+pub(super) fn text_into_raw(text: &str) -> Result<*mut c_char> {
     let tag = allocate(size_of::<Tag>() + text.len() + 1)?;
     // SAFETY: malloc aligns to 16; the tag, the text and its NUL fit the size; the three parts do not overlap.
     unsafe {
-        tag.write(Tag { mark: MARK | Kind::Text as u64, free: free_text });
+        tag.write(Tag { magic: MAGIC | Kind::Text as u64, free: free_text });
         let bytes = tag.add(1).cast::<u8>();
         ptr::copy_nonoverlapping(text.as_ptr(), bytes, text.len());
         bytes.add(text.len()).write(0);
@@ -98,12 +98,12 @@ fn allocate(size: usize) -> Result<*mut Tag> {
 }
 
 unsafe fn free_boxed<T>(tag: *mut Tag) {
-    // SAFETY: the tag was made by `hand_out` with this very T.
+    // SAFETY: the tag was made by `into_raw` with this very T.
     drop(unsafe { Box::from_raw(tag.cast::<Tagged<T>>()) });
 }
 
 unsafe fn free_text(tag: *mut Tag) {
-    // SAFETY: the tag was made by `hand_out_text`, with malloc.
+    // SAFETY: the tag was made by `text_into_raw`, with malloc.
     unsafe { libc::free(tag.cast()) };
 }
 
@@ -121,8 +121,8 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
     }
     // SAFETY: the caller promises an object of this library. Of anything else this reads the sixteen bytes in front,
     // which is the price of telling it at all.
-    let mark = unsafe { ptr::read_volatile(&raw const (*tag).mark) };
-    (mark & !0xFF == MARK).then_some(tag)
+    let magic = unsafe { ptr::read_volatile(&raw const (*tag).magic) };
+    (magic & !0xFF == MAGIC).then_some(tag)
 }
 
 /// The object as what it is said to be.
@@ -130,7 +130,7 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
 pub(super) fn borrow<'a, T>(object: *const T, kind: Kind, name: &str) -> Result<&'a T> {
     match tag_of(object.cast()) {
         // SAFETY: the tag says that it is the T which this kind always is.
-        Some(tag) if unsafe { (*tag).mark } == MARK | kind as u64 => Ok(unsafe { &*object }),
+        Some(tag) if unsafe { (*tag).magic } == MAGIC | kind as u64 => Ok(unsafe { &*object }),
         _ => Err(refused(object.is_null(), kind, name)),
     }
 }
@@ -158,7 +158,7 @@ pub(super) fn free(object: *mut c_void) {
     // SAFETY: the tag is whole; it is spoiled first, so that a second free is told.
     unsafe {
         let free = (*tag).free;
-        ptr::write_volatile(&raw mut (*tag).mark, 0);
+        ptr::write_volatile(&raw mut (*tag).magic, 0);
         free(tag);
     }
 }

@@ -3,7 +3,7 @@
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
-use super::{sized_struct, text};
+use super::{arguments, versioned_struct};
 use crate::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Result};
 use std::ffi::c_char;
 use std::ptr;
@@ -73,7 +73,7 @@ pub struct flagstore_file_options_t {
 /// Opens an empty store in memory, for the life of the process. To be freed; NULL on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_memory_open(error: *mut *mut flagstore_error_t) -> *mut flagstore_t {
-    guard(error, ptr::null_mut(), || Ok(hand_out(InMemoryFlagStore::new())))
+    guard(error, ptr::null_mut(), || Ok(into_raw(InMemoryFlagStore::new())))
 }
 
 /// Opens the JSON file at `path` with the default options; creates it ("{}") if it is missing. To be freed; NULL on
@@ -98,17 +98,17 @@ pub extern "C" fn flagstore_file_open_with(
         let defaults = flagstore_file_options_t::default();
         // SAFETY: the struct is of integers, for which any bytes will do.
         let given =
-            if options.is_null() { defaults } else { unsafe { sized_struct::copy(options, defaults, "options")? } };
+            if options.is_null() { defaults } else { unsafe { versioned_struct::copy(options, defaults, "options")? } };
         open_file(path, given.checked()?)
     })
 }
 
 fn open_file(path: *const c_char, options: FileOptions) -> Result<*mut flagstore_t> {
-    Ok(hand_out(FileFlagStore::open_with(text::text(path, "path")?, options)?))
+    Ok(into_raw(FileFlagStore::open_with(arguments::text(path, "path")?, options)?))
 }
 
-pub(super) fn hand_out(store: impl FlagStore + 'static) -> *mut flagstore_t {
-    object::hand_out(Kind::Store, flagstore_t { store: Arc::new(store) })
+pub(super) fn into_raw(store: impl FlagStore + 'static) -> *mut flagstore_t {
+    object::into_raw(Kind::Store, flagstore_t { store: Arc::new(store) })
 }
 
 /// The core of the caller's handle.
@@ -157,7 +157,7 @@ impl flagstore_file_options_t {
         Ok(FileOptions {
             read_mode,
             durability,
-            existing: self.flags & FLAGSTORE_OPEN_EXISTING != 0,
+            must_exist: self.flags & FLAGSTORE_OPEN_EXISTING != 0,
             read_only: self.flags & FLAGSTORE_OPEN_READ_ONLY != 0,
             lock_timeout,
             mode: Some(self.mode).filter(|mode| *mode != 0),

@@ -1,11 +1,11 @@
 //! Snapshots: a consistent picture, read without parsing JSON. The strings are borrowed from the snapshot: they live
 //! until it is freed, and end with a NUL that is not counted. Any number of threads may read one.
 
+use super::arguments;
 use super::error::flagstore_error_t;
-use super::guard::{guard, quiet};
+use super::guard::{guard, guard_infallible};
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
-use super::text;
 use crate::{Result, Snapshot};
 use std::ffi::c_char;
 use std::ptr;
@@ -22,14 +22,14 @@ pub extern "C" fn flagstore_snapshot(
 ) -> *mut flagstore_snapshot_t {
     guard(error, ptr::null_mut(), || {
         let snapshot = handle(store)?.list_all()?;
-        Ok(object::hand_out(Kind::Snapshot, flagstore_snapshot_t(snapshot)))
+        Ok(object::into_raw(Kind::Snapshot, flagstore_snapshot_t(snapshot)))
     })
 }
 
 /// The number of flags; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_snapshot_count(snapshot: *const flagstore_snapshot_t) -> usize {
-    quiet(0, || Ok(borrow(snapshot)?.len()))
+    guard_infallible(0, || Ok(borrow(snapshot)?.len()))
 }
 
 /// The key at `index`, counted from 0 in byte order, its length in bytes in `len`, which may be NULL. NULL past the
@@ -40,7 +40,7 @@ pub extern "C" fn flagstore_snapshot_key(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    quiet(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(key, _)| key), len)))
+    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(key, _)| key), len)))
 }
 
 /// The compact JSON text of the value at `index`, as `flagstore_snapshot_key`.
@@ -50,7 +50,7 @@ pub extern "C" fn flagstore_snapshot_value(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    quiet(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(_, value)| value), len)))
+    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(_, value)| value), len)))
 }
 
 /// The compact JSON text of the value under `key`, its length in `len`, which may be NULL. NULL: no such flag.
@@ -60,15 +60,15 @@ pub extern "C" fn flagstore_snapshot_find(
     key: *const c_char,
     len: *mut usize,
 ) -> *const c_char {
-    quiet(ptr::null(), || Ok(lend(borrow(snapshot)?.find(text::text(key, "key")?), len)))
+    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.find(arguments::text(key, "key")?), len)))
 }
 
 fn borrow<'a>(snapshot: *const flagstore_snapshot_t) -> Result<&'a Snapshot> {
     object::borrow(snapshot, Kind::Snapshot, "snapshot").map(|handle| &handle.0)
 }
 
-/// Text with its NUL, for as long as the snapshot lives.
+/// NulTerminated with its NUL, for as long as the snapshot lives.
 fn lend(with_nul: Option<&str>, len: *mut usize) -> *const c_char {
-    text::put(len, with_nul.map_or(0, |text| text.len() - 1));
+    arguments::write_len(len, with_nul.map_or(0, |text| text.len() - 1));
     with_nul.map_or(ptr::null(), |text| text.as_ptr().cast())
 }

@@ -4,7 +4,7 @@
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
-use super::{object, text};
+use super::{arguments, object};
 use crate::{Error, FlagStore, Kind, Result, Value, ValueRef};
 use std::ffi::c_char;
 use std::ptr;
@@ -32,7 +32,7 @@ pub extern "C" fn flagstore_get_bool(
     fallback: bool,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, fallback, || get_bool(handle(store)?, text::text(key, "key")?, fallback))
+    guard(error, fallback, || get_bool(handle(store)?, arguments::text(key, "key")?, fallback))
 }
 
 /// The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2.
@@ -43,7 +43,7 @@ pub extern "C" fn flagstore_get_int64(
     fallback: i64,
     error: *mut *mut flagstore_error_t,
 ) -> i64 {
-    guard(error, fallback, || get_int64(handle(store)?, text::text(key, "key")?, fallback))
+    guard(error, fallback, || get_int64(handle(store)?, arguments::text(key, "key")?, fallback))
 }
 
 /// The number under `key` as the nearest double; one too large for a double (1e400) is FLAGSTORE_TYPE_MISMATCH.
@@ -54,7 +54,7 @@ pub extern "C" fn flagstore_get_double(
     fallback: f64,
     error: *mut *mut flagstore_error_t,
 ) -> f64 {
-    guard(error, fallback, || get_double(handle(store)?, text::text(key, "key")?, fallback))
+    guard(error, fallback, || get_double(handle(store)?, arguments::text(key, "key")?, fallback))
 }
 
 /// The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
@@ -67,20 +67,20 @@ pub extern "C" fn flagstore_get_string(
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
     let found = guard(error, ptr::null_mut(), || {
-        let key = text::text(key, "key")?;
+        let key = arguments::text(key, "key")?;
         if !fallback.is_null() {
-            text::text(fallback, "fallback")?;
+            arguments::text(fallback, "fallback")?;
         }
         read_text(handle(store)?, key, |string| match string.contains('\0') {
             true => Err(mismatch(key, Kind::String, "a string without U+0000")),
-            false => object::hand_out_text(string),
+            false => object::text_into_raw(string),
         })
     });
     if !found.is_null() || fallback.is_null() {
         return found;
     }
     // The error of the failed read stands; only the copy is still to be made.
-    guard(ptr::null_mut(), ptr::null_mut(), || object::hand_out_text(text::text(fallback, "fallback")?))
+    guard(ptr::null_mut(), ptr::null_mut(), || object::text_into_raw(arguments::text(fallback, "fallback")?))
 }
 
 /// The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there is none; -1: failed.
@@ -93,7 +93,7 @@ pub extern "C" fn flagstore_get_type(
     guard(error, -1, || {
         let mut kind = FLAGSTORE_TYPE_ABSENT;
         handle(store)?
-            .visit(text::text(key, "key")?, &mut |value| kind = value.map_or(kind, |value| code(value.kind())))?;
+            .visit(arguments::text(key, "key")?, &mut |value| kind = value.map_or(kind, |value| code(value.kind())))?;
         Ok(kind)
     })
 }
@@ -143,11 +143,11 @@ pub extern "C" fn flagstore_set_string(
     value: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || set(handle(store)?, key, text::text(value, "value")?.try_into()?))
+    guard(error, false, || set(handle(store)?, key, arguments::text(value, "value")?.try_into()?))
 }
 
 fn set(store: &dyn FlagStore, key: *const c_char, value: Value) -> Result<bool> {
-    store.set(text::text(key, "key")?, value).map(|()| true)
+    store.set(arguments::text(key, "key")?, value).map(|()| true)
 }
 
 pub(super) fn get_bool(store: &dyn FlagStore, key: &str, fallback: bool) -> Result<bool> {

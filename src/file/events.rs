@@ -1,8 +1,8 @@
 //! File-system events of everything a path leads through.
 
-use crate::change::Stop;
-use crate::lasting::Lasting;
+use crate::stop_token::StopToken;
 use crate::sys;
+use crate::sys::ProcessLocal;
 use arc_swap::ArcSwapOption;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{BTreeSet, VecDeque};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const MAX_LINKS: usize = 40;
 
 pub(super) struct Events {
-    inotify: Lasting<Inotify>,
+    inotify: ProcessLocal<Inotify>,
     watched: Vec<WatchDescriptor>,
     /// What the links and the file are called in their directories, where others may come and go.
     names: BTreeSet<OsString>,
@@ -29,7 +29,7 @@ impl Events {
     /// the file. An error where there are no events to be had, or none of what other machines change.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let descriptor = sys::above_stdio(OwnedFd::from(Inotify::init()?).into())?;
-        let inotify = Lasting::new(OwnedFd::from(descriptor).into());
+        let inotify = ProcessLocal::new(OwnedFd::from(descriptor).into());
         let mut events = Self { inotify, watched: Vec::new(), names: BTreeSet::new() };
         events.follow(path).map(|()| events)
     }
@@ -46,8 +46,8 @@ impl Events {
     /// Asks for them anew: the path may lead elsewhere by now.
     fn follow(&mut self, path: &Path) -> io::Result<()> {
         // What has come until now is before any look that follows; what comes from now on may move the way.
-        self.have_come();
-        let Way { directories, names, file } = Way::of(path);
+        self.drain_relevant();
+        let WatchSet { directories, names, file } = WatchSet::of(path);
         let entries = WatchMask::CREATE | WatchMask::DELETE | WatchMask::MOVE | WatchMask::ONLYDIR;
         let gone = WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
         let content = WatchMask::MODIFY | WatchMask::CLOSE_WRITE | WatchMask::ATTRIB;
@@ -76,7 +76,7 @@ impl Events {
 
     /// Takes the events that have come, and says whether any may be of the path. What else happens in its directories
     /// is not.
-    pub(super) fn have_come(&mut self) -> bool {
+    pub(super) fn drain_relevant(&mut self) -> bool {
         let mut any = false;
         let mut buffer = [0; 4096];
         loop {
@@ -98,16 +98,16 @@ impl Events {
     }
 
     /// Sleeps until there is an event, which is true, or the stop is set or the time is over. `None` has no events.
-    pub(super) fn sleep(events: Option<&Self>, stop: Option<&Stop>, timeout: Duration) -> bool {
+    pub(super) fn sleep(events: Option<&Self>, stop: Option<&StopToken>, timeout: Duration) -> bool {
         let descriptors = [events.map(|events| events.inotify.as_raw_fd()), stop.map(|stop| stop.event().as_raw_fd())];
         sys::poll(descriptors, Some(timeout))[0]
     }
 }
 
 /// Events that nobody waits for, to be waited for again: to end them takes the kernel many milliseconds.
-pub(super) struct Idle(ArcSwapOption<(u64, Events)>);
+pub(super) struct SpareWatcher(ArcSwapOption<(u64, Events)>);
 
-impl Idle {
+impl SpareWatcher {
     pub(super) fn new() -> Self {
         Self(ArcSwapOption::empty())
     }
@@ -115,26 +115,26 @@ impl Idle {
     pub(super) fn take(&self) -> Option<Events> {
         let (process, events) = self.0.swap(None).and_then(Arc::into_inner)?;
         // Those that a fork left in the child are the parent's, and not to be read here.
-        (process == sys::process()).then_some(events)
+        (process == sys::process_generation()).then_some(events)
     }
 
     /// Whose place is taken ends here.
     pub(super) fn put(&self, events: Option<Events>) {
         if let Some(events) = events {
-            self.0.store(Some(Arc::new((sys::process(), events))));
+            self.0.store(Some(Arc::new((sys::process_generation(), events))));
         }
     }
 }
 
 /// Where a path leads through, and to.
-struct Way {
+struct WatchSet {
     /// Those of the links and of the file.
     directories: BTreeSet<PathBuf>,
     names: BTreeSet<OsString>,
     file: PathBuf,
 }
 
-impl Way {
+impl WatchSet {
     fn of(path: &Path) -> Self {
         let (mut directories, mut found) = (BTreeSet::new(), BTreeSet::new());
         let mut at = PathBuf::from("/");
@@ -194,13 +194,13 @@ mod tests {
         let mut events = Events::of(&at("flags.json")).unwrap();
         for version in ["..2", "..3", "..4"] {
             publish(version);
-            assert!(events.have_come(), "{version}");
+            assert!(events.drain_relevant(), "{version}");
             events.follow(&at("flags.json")).unwrap();
             fs::write(at("neighbour"), "").unwrap();
             fs::write(at("..1/flags.json"), "[]").unwrap();
-            assert!(!events.have_come(), "{version}: what the path does not lead to");
+            assert!(!events.drain_relevant(), "{version}: what the path does not lead to");
             fs::write(at(version).join("flags.json"), "[]").unwrap();
-            assert!(events.have_come(), "{version}: the file itself");
+            assert!(events.drain_relevant(), "{version}: the file itself");
         }
     }
 
@@ -218,7 +218,7 @@ mod tests {
             fs::rename(&one, &other).unwrap();
             fs::rename(&other, &one).unwrap();
         }
-        assert!(events.have_come());
-        assert!(!events.have_come());
+        assert!(events.drain_relevant());
+        assert!(!events.drain_relevant());
     }
 }

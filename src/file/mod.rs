@@ -1,40 +1,28 @@
-//! Flags in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
+//! ShardedMap in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
 //! back.
 
-mod cache;
-mod commit;
 mod events;
-mod lock;
-mod memo;
+mod load;
 mod options;
-mod place;
 mod read;
-mod reader;
-mod replace;
-mod request;
 mod revision;
-mod source;
 mod stamp;
-mod turn;
-mod watched;
-mod written;
+mod write;
 
 pub use options::{Durability, FileOptions, ReadMode};
-pub(crate) use turn::survive_forks;
+pub(crate) use write::register_fork_handlers;
 
-use crate::change::Stop;
-use crate::json::Fault;
+use crate::json::ParseError;
+use crate::stop_token::StopToken;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
-use memo::Memo;
-use reader::Reader;
-use source::Source;
+use read::{FlagsView, FreshCache, Reader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-use written::Written;
+use write::LastWrite;
 
-/// Flags in one JSON file, shared with any number of threads, processes and people with editors.
+/// ShardedMap in one JSON file, shared with any number of threads, processes and people with editors.
 ///
 /// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it
 /// atomically and durably. A missing file is an empty store; a file that is not one JSON object is
@@ -43,11 +31,11 @@ pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
     reader: Reader,
-    memo: Memo,
-    written: Arc<Written>,
+    memo: FreshCache,
+    written: Arc<LastWrite>,
     /// The last revision, for as long as the file's stamp is the same.
-    known: ArcSwapOption<revision::Known>,
-    idle_events: events::Idle,
+    known: ArcSwapOption<revision::CachedRevision>,
+    idle_events: events::SpareWatcher,
 }
 
 impl FileFlagStore {
@@ -68,21 +56,21 @@ impl FileFlagStore {
         }
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
-        let present = read::is_present(&path)?;
-        if !present && options.existing {
+        let present = load::is_present(&path)?;
+        if !present && options.must_exist {
             return Err(Error::Io { path, action: "open the file", errno: libc::ENOENT });
         }
         if !present && !options.read_only {
-            commit::create(&path, &options)?;
+            write::create(&path, &options)?;
         }
         Ok(Self {
             reader: Reader::start(options.read_mode, &path, options.max_bytes)?,
-            memo: Memo::new(options.kept_bytes()),
-            written: Arc::new(Written::nothing()),
+            memo: FreshCache::new(options.cache_limit()),
+            written: Arc::new(LastWrite::nothing()),
             path,
             options,
             known: ArcSwapOption::empty(),
-            idle_events: events::Idle::new(),
+            idle_events: events::SpareWatcher::new(),
         })
     }
 
@@ -92,23 +80,24 @@ impl FileFlagStore {
     }
 
     /// Has `look` see the flags as the read mode finds them. `None`: there is no file.
-    fn read<T>(&self, mut look: impl FnMut(Source<'_>) -> Result<T, Fault>) -> Result<Option<T>> {
+    fn read<T>(&self, mut look: impl FnMut(FlagsView<'_>) -> Result<T, ParseError>) -> Result<Option<T>> {
         if let Some(picture) = self.reader.picture() {
-            let seen = look(Source::Kept(&picture.flags));
-            return seen.map(Some).map_err(|fault| read::refused(&self.path, &[], fault)).inspect_err(Error::log);
+            let seen = look(FlagsView::CachedRef(&picture.flags));
+            return seen.map(Some).map_err(|fault| load::refused(&self.path, &[], fault)).inspect_err(Error::log);
         }
         let limit = self.options.max_bytes;
         let mut buffer = self.memo.buffer();
-        let seen = read::settled(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
+        let seen =
+            load::read_with_retry(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
         self.memo.keep(buffer, matches!(seen, Ok(Some((_, (_, true))))));
         let seen = seen.inspect_err(Error::log)?;
-        self.reader.doubt(seen.as_ref().map(|(content, _)| &content.stamp));
+        self.reader.invalidate_unless(seen.as_ref().map(|(content, _)| &content.stamp));
         Ok(seen.map(|(_, (seen, _))| seen))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
-        let existed = commit::apply(&self.path, &self.options, batch, &self.written).inspect_err(Error::log);
-        self.reader.look_again();
+        let existed = write::apply(&self.path, &self.options, batch, &self.written).inspect_err(Error::log);
+        self.reader.revalidate();
         existed
     }
 }
@@ -160,7 +149,7 @@ impl FlagStore for FileFlagStore {
         revision::revision(self).inspect_err(Error::log)
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
         revision::wait(self, seen, deadline, stop).inspect_err(Error::log)
     }
 }

@@ -33,7 +33,7 @@ pub struct FileOptions {
     /// What a change survives.
     pub durability: Durability,
     /// A missing file is an error at open.
-    pub existing: bool,
+    pub must_exist: bool,
     /// Every change is refused and nothing is created.
     pub read_only: bool,
     /// How long a change waits for the lock; `None`: for ever.
@@ -47,7 +47,7 @@ pub struct FileOptions {
 impl FileOptions {
     /// Of larger files nothing is kept to save time, in bytes: many a call on a large file costs less with it, one
     /// should not cost for ever.
-    pub(super) fn kept_bytes(&self) -> usize {
+    pub(super) fn cache_limit(&self) -> usize {
         (self.max_bytes / 8).min(16 << 20)
     }
 }
@@ -57,7 +57,7 @@ impl Default for FileOptions {
         Self {
             read_mode: ReadMode::default(),
             durability: Durability::default(),
-            existing: false,
+            must_exist: false,
             read_only: false,
             lock_timeout: Some(Duration::from_secs(5)),
             mode: None,

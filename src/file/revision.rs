@@ -1,21 +1,21 @@
 use super::FileFlagStore;
 use super::events::Events;
-use super::read;
+use super::load;
 use super::stamp::Stamp;
-use crate::change::Stop;
+use crate::stop_token::StopToken;
 use crate::{Error, Result, sys};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// However the events fall, a wait looks at the file this often.
-const LOOK: Duration = Duration::from_secs(1);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// And this often where there are no events.
 const LOOK_WITHOUT_EVENTS: Duration = Duration::from_millis(50);
 
 /// A number for what the file holds, and when that is known to have been all.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct CachedRevision {
     stamp: Stamp,
     revision: u64,
 }
@@ -41,7 +41,7 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let path = &store.path;
     let before = sys::coarse_clock();
     let stamp = Stamp::at(path);
-    store.reader.doubt(stamp.as_ref().ok().and_then(Option::as_ref));
+    store.reader.invalidate_unless(stamp.as_ref().ok().and_then(Option::as_ref));
     if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), stamp?)
         && known.stamp == stamp
     {
@@ -50,8 +50,8 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let mut bytes = Vec::new();
     let mut looks = 0..LOOKS;
     let content = loop {
-        let content = read::present(path, store.options.max_bytes, &mut bytes)?;
-        store.reader.doubt(content.as_ref().map(|content| &content.stamp));
+        let content = load::present(path, store.options.max_bytes, &mut bytes)?;
+        store.reader.invalidate_unless(content.as_ref().map(|content| &content.stamp));
         let Some(content) = content else {
             return Ok(MISSING);
         };
@@ -63,7 +63,7 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let mut hasher = DefaultHasher::new();
     (content.stamp, bytes).hash(&mut hasher);
     let revision = hasher.finish().max(MISSING + 1);
-    let known = content.stamp.is_settled(before).then(|| Known { stamp: content.stamp, revision }.into());
+    let known = content.stamp.is_settled(before).then(|| CachedRevision { stamp: content.stamp, revision }.into());
     store.known.store(known);
     Ok(revision)
 }
@@ -73,7 +73,7 @@ pub(super) fn wait(
     store: &FileFlagStore,
     seen: u64,
     deadline: Option<Instant>,
-    stop: Option<&Stop>,
+    stop: Option<&StopToken>,
 ) -> Result<Option<u64>> {
     let mut events = store.idle_events.take();
     let outcome = waited(store, seen, deadline, stop, &mut events);
@@ -85,24 +85,24 @@ fn waited(
     store: &FileFlagStore,
     seen: u64,
     deadline: Option<Instant>,
-    stop: Option<&Stop>,
+    stop: Option<&StopToken>,
     events: &mut Option<Events>,
 ) -> Result<Option<u64>> {
     loop {
         // The events are asked for first, so that no change falls between the look and the sleep.
         follow(&store.path, events);
-        let look = if events.is_some() { LOOK } else { LOOK_WITHOUT_EVENTS };
+        let look = if events.is_some() { RECHECK_INTERVAL } else { LOOK_WITHOUT_EVENTS };
         loop {
             let revision = looked_up(store)?;
             if revision != seen {
                 return Ok(Some(revision));
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(Stop::is_set) {
+            if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(StopToken::is_set) {
                 return Ok(None);
             }
             Events::sleep(events.as_ref(), stop, left.unwrap_or(look).min(look));
-            if events.as_mut().is_some_and(Events::have_come) {
+            if events.as_mut().is_some_and(Events::drain_relevant) {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-const YOUNG: Duration = Duration::from_millis(100);
+const RECENT: Duration = Duration::from_millis(100);
 
 /// Whether two looks at a file saw the same content of the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -62,10 +62,10 @@ impl Stamp {
 
     /// Whether it had changed so lately, at the moment `before` of the file system's clock, that whoever changed it may
     /// not have been done.
-    pub(super) fn is_young(&self, before: Duration) -> bool {
+    pub(super) fn changed_recently(&self, before: Duration) -> bool {
         let newest = since_epoch(self.modified.max(self.changed));
         // A stamp in the future may be as young as any.
-        before.checked_sub(newest).is_none_or(|age| age < YOUNG)
+        before.checked_sub(newest).is_none_or(|age| age < RECENT)
     }
 }
 

@@ -1,15 +1,15 @@
 //! JSON text: one scanner that validates, one writer that makes it canonical. Nothing else parses, nothing else
 //! writes. The grammar is RFC 8259, strict; values may nest 127 levels.
 
-mod mark;
 pub(crate) mod number;
 mod scan;
+mod span;
 mod string;
 mod write;
 
-pub(crate) use mark::{Mark, Quoted};
 pub(crate) use scan::{Scanner, utf8};
-pub(crate) use string::{Order, compare_to, unescape};
+pub(crate) use span::{Quoted, Span};
+pub(crate) use string::{KeyOrderCheck, compare_to, unescape};
 pub(crate) use write::{Style, Writer};
 
 /// Levels that a value may nest; the root object of a file is not counted.
@@ -20,7 +20,7 @@ pub(crate) const MAX_BYTES: usize = u32::MAX as usize;
 
 /// Why a text was not taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fault {
+pub(crate) enum ParseError {
     /// Not JSON: what, and at which byte.
     Syntax { at: usize, problem: &'static str },
     /// The result would be larger than allowed.
@@ -30,7 +30,7 @@ pub(crate) enum Fault {
 }
 
 /// The canonical compact text of the value that `json` spells, with room for a NUL behind it.
-pub(crate) fn compact(json: &str, limit: usize) -> Result<String, Fault> {
+pub(crate) fn compact(json: &str, limit: usize) -> Result<String, ParseError> {
     let mut source = Scanner::new(json)?;
     let mut writer = Writer::new(Style::Compact, limit);
     writer.reserve(json.len().min(limit) + 1)?;

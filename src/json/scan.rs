@@ -1,10 +1,10 @@
-use super::{Fault, MAX_BYTES, MAX_DEPTH, Mark, Quoted};
+use super::{MAX_BYTES, MAX_DEPTH, ParseError, Quoted, Span};
 use crate::sys;
 
 /// Checks the whole text once, so that the scanner only looks at structure.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
     std::str::from_utf8(bytes)
-        .map_err(|error| Fault::Syntax { at: error.valid_up_to(), problem: "the text is not UTF-8" })
+        .map_err(|error| ParseError::Syntax { at: error.valid_up_to(), problem: "the text is not UTF-8" })
 }
 
 /// Walks over a text, validating what it passes.
@@ -15,24 +15,24 @@ pub(crate) struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    pub(crate) fn new(text: &'a str) -> Result<Self, Fault> {
+    pub(crate) fn new(text: &'a str) -> Result<Self, ParseError> {
         if text.len() > MAX_BYTES {
-            return Err(Fault::TooLarge);
+            return Err(ParseError::TooLarge);
         }
         if text.starts_with('\u{feff}') {
-            return Err(Fault::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
+            return Err(ParseError::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
         }
         Ok(Self { text, bytes: text.as_bytes(), at: 0 })
     }
 
     /// At the brace of the object that a file holds.
-    pub(crate) fn of_root(text: &'a str) -> Result<Self, Fault> {
-        let mut source = Self::new(text)?;
-        source.space();
-        if source.peek() != b'{' {
-            return source.fault("expected `{`: the file holds one JSON object");
+    pub(crate) fn of_root(text: &'a str) -> Result<Self, ParseError> {
+        let mut scanner = Self::new(text)?;
+        scanner.space();
+        if scanner.peek() != b'{' {
+            return scanner.fault("expected `{`: the file holds one JSON object");
         }
-        Ok(source)
+        Ok(scanner)
     }
 
     /// In the middle of a text that has been scanned before.
@@ -62,9 +62,9 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    pub(crate) fn fault<T>(&self, problem: &'static str) -> Result<T, Fault> {
+    pub(crate) fn fault<T>(&self, problem: &'static str) -> Result<T, ParseError> {
         let problem = if self.at >= self.bytes.len() { "the text ends too early" } else { problem };
-        Err(Fault::Syntax { at: self.at, problem })
+        Err(ParseError::Syntax { at: self.at, problem })
     }
 
     #[inline(always)]
@@ -88,7 +88,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    pub(crate) fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), Fault> {
+    pub(crate) fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), ParseError> {
         if self.peek() != byte {
             return self.fault(problem);
         }
@@ -97,7 +97,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nothing but white space may follow.
-    pub(crate) fn end(&mut self) -> Result<(), Fault> {
+    pub(crate) fn end(&mut self) -> Result<(), ParseError> {
         self.space();
         if self.at < self.bytes.len() {
             return self.fault("text after the end of the value");
@@ -116,7 +116,7 @@ impl<'a> Scanner<'a> {
 
     /// After an element: true if another follows, false if the container was closed.
     #[inline(always)]
-    pub(crate) fn more(&mut self, close: u8) -> Result<bool, Fault> {
+    pub(crate) fn next_element(&mut self, close: u8) -> Result<bool, ParseError> {
         self.space();
         match self.peek() {
             b',' => {
@@ -135,17 +135,17 @@ impl<'a> Scanner<'a> {
 
     /// After a member of the root object: as [`more`](Self::more), and quickly where the file is as we write it.
     #[inline(always)]
-    pub(crate) fn more_members(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn next_root_member(&mut self) -> Result<bool, ParseError> {
         if self.ahead() == Some(b",\n  \"") {
             self.at += 4;
             return Ok(true);
         }
-        self.more(b'}')
+        self.next_element(b'}')
     }
 
     /// A member's name and the colon.
     #[inline(always)]
-    pub(crate) fn name(&mut self) -> Result<Quoted, Fault> {
+    pub(crate) fn key(&mut self) -> Result<Quoted, ParseError> {
         if self.peek() != b'"' {
             return self.fault("expected a key in double quotes");
         }
@@ -162,30 +162,30 @@ impl<'a> Scanner<'a> {
 
     /// Passes over one value, whatever it is.
     #[inline(always)]
-    pub(crate) fn value(&mut self) -> Result<Mark, Fault> {
+    pub(crate) fn value(&mut self) -> Result<Span, ParseError> {
         let start = self.at;
         if matches!(self.peek(), b'{' | b'[') {
             self.container()?;
         } else {
             self.scalar()?;
         }
-        Ok(Mark::new(start, self.at))
+        Ok(Span::new(start, self.at))
     }
 
-    fn container(&mut self) -> Result<(), Fault> {
+    fn container(&mut self) -> Result<(), ParseError> {
         // One bit per open container, set for an object: 127 levels fit.
         let mut objects: u128 = 0;
         let mut depth = 0;
         loop {
             let byte = self.peek();
             if matches!(byte, b'{' | b'[') {
-                self.deeper(depth)?;
+                self.check_depth(depth)?;
                 let close = if byte == b'{' { b'}' } else { b']' };
                 if self.enter(close) {
                     depth += 1;
                     objects = objects << 1 | u128::from(byte == b'{');
                     if byte == b'{' {
-                        self.name()?;
+                        self.key()?;
                     }
                     continue;
                 }
@@ -197,9 +197,9 @@ impl<'a> Scanner<'a> {
                     return Ok(());
                 }
                 let object = objects & 1 == 1;
-                if self.more(if object { b'}' } else { b']' })? {
+                if self.next_element(if object { b'}' } else { b']' })? {
                     if object {
-                        self.name()?;
+                        self.key()?;
                     }
                     break;
                 }
@@ -210,7 +210,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Whether a container may open inside `depth` others.
-    pub(crate) fn deeper(&self, depth: u32) -> Result<(), Fault> {
+    pub(crate) fn check_depth(&self, depth: u32) -> Result<(), ParseError> {
         if depth >= MAX_DEPTH {
             return self.fault("nested more than 127 levels deep");
         }
@@ -219,7 +219,7 @@ impl<'a> Scanner<'a> {
 
     /// A string, number, `true`, `false` or `null`; the mark covers it all, quotes included.
     #[inline(always)]
-    pub(crate) fn scalar(&mut self) -> Result<Mark, Fault> {
+    pub(crate) fn scalar(&mut self) -> Result<Span, ParseError> {
         let start = self.at;
         if let Some(chunk) = self.ahead::<8>() {
             // Most flags are one of two, which nobody could predict: no branch tells them apart.
@@ -228,7 +228,7 @@ impl<'a> Scanner<'a> {
             let is_false = word << 24 == u64::from_le_bytes(*b"\0\0\0false");
             if is_true | is_false {
                 self.at += 4 + usize::from(is_false);
-                return Ok(Mark::new(start, self.at));
+                return Ok(Span::new(start, self.at));
             }
         }
         match self.peek() {
@@ -236,15 +236,15 @@ impl<'a> Scanner<'a> {
                 self.string()?;
             }
             b'-' | b'0'..=b'9' => self.number()?,
-            b't' => self.word("true")?,
-            b'f' => self.word("false")?,
-            b'n' => self.word("null")?,
+            b't' => self.literal("true")?,
+            b'f' => self.literal("false")?,
+            b'n' => self.literal("null")?,
             _ => return self.fault("expected a value"),
         }
-        Ok(Mark::new(start, self.at))
+        Ok(Span::new(start, self.at))
     }
 
-    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+    fn literal(&mut self, word: &'static str) -> Result<(), ParseError> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return self.fault("expected a value");
         }
@@ -253,7 +253,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(always)]
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), ParseError> {
         if let Some(chunk) = self.ahead::<8>() {
             // Seven digits or fewer, the first of them no 0, and nothing of a number behind them.
             let digits = digits_in(*chunk);
@@ -266,7 +266,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline(never)]
-    fn any_number(&mut self) -> Result<(), Fault> {
+    fn any_number(&mut self) -> Result<(), ParseError> {
         self.at += usize::from(self.peek() == b'-');
         if self.peek() == b'0' {
             self.at += 1;
@@ -288,7 +288,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    fn digits(&mut self) -> Result<(), ParseError> {
         if !self.peek().is_ascii_digit() {
             return self.fault("expected a digit");
         }
@@ -307,7 +307,7 @@ impl<'a> Scanner<'a> {
 
     /// From the opening quote to past the closing one; the mark is what stands between.
     #[inline(always)]
-    pub(crate) fn string(&mut self) -> Result<Quoted, Fault> {
+    pub(crate) fn string(&mut self) -> Result<Quoted, ParseError> {
         self.at += 1;
         let start = self.at;
         self.plain();
@@ -316,12 +316,12 @@ impl<'a> Scanner<'a> {
             self.escapes()?;
         }
         self.at += 1;
-        Ok(Quoted { mark: Mark::new(start, self.at - 1), escaped })
+        Ok(Quoted { span: Span::new(start, self.at - 1), escaped })
     }
 
     /// From the first escape of a string to its closing quote.
     #[inline(never)]
-    fn escapes(&mut self) -> Result<(), Fault> {
+    fn escapes(&mut self) -> Result<(), ParseError> {
         loop {
             match self.peek() {
                 b'"' => return Ok(()),
@@ -336,7 +336,7 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn plain(&mut self) {
         while let Some(chunk) = self.ahead::<32>() {
-            let stop = sys::stop(chunk);
+            let stop = sys::find_string_end(chunk);
             self.at += stop;
             if stop < chunk.len() {
                 return;
@@ -347,20 +347,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), ParseError> {
         let escape = self.at;
         self.at += 1;
         match self.peek() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
             b'u' => {
-                let lone = Err(Fault::Syntax { at: escape, problem: "a lone surrogate escape" });
-                match self.unit()? {
+                let lone = Err(ParseError::Syntax { at: escape, problem: "a lone surrogate escape" });
+                match self.hex4()? {
                     0xD800..0xDC00 => {
                         if self.peek() != b'\\' || self.bytes.get(self.at + 1) != Some(&b'u') {
                             return lone;
                         }
                         self.at += 1;
-                        if !matches!(self.unit()?, 0xDC00..0xE000) {
+                        if !matches!(self.hex4()?, 0xDC00..0xE000) {
                             return lone;
                         }
                     }
@@ -374,7 +374,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `u` and four hexadecimal digits.
-    fn unit(&mut self) -> Result<u32, Fault> {
+    fn hex4(&mut self) -> Result<u32, ParseError> {
         self.at += 1;
         let mut unit = 0;
         for _ in 0..4 {

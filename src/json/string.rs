@@ -1,6 +1,6 @@
 //! Strings as they stand between their quotes, already validated by the scanner.
 
-use super::{Fault, Quoted};
+use super::{ParseError, Quoted};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::str::Chars;
@@ -48,13 +48,13 @@ impl Characters<'_> {
 }
 
 /// The text itself; borrowed where nothing is escaped.
-pub(crate) fn unescape(escaped: &str) -> Result<Cow<'_, str>, Fault> {
+pub(crate) fn unescape(escaped: &str) -> Result<Cow<'_, str>, ParseError> {
     if !escaped.contains('\\') {
         return Ok(Cow::Borrowed(escaped));
     }
     let mut text = String::new();
     // No escape is shorter than what it means.
-    text.try_reserve_exact(escaped.len()).map_err(|_| Fault::OutOfMemory)?;
+    text.try_reserve_exact(escaped.len()).map_err(|_| ParseError::OutOfMemory)?;
     text.extend(characters(escaped));
     Ok(Cow::Owned(text))
 }
@@ -73,13 +73,13 @@ pub(crate) fn compare(left: &str, right: &str) -> Ordering {
 }
 
 /// Whether keys that come one after the other are in order, each once.
-pub(crate) struct Order<'a> {
+pub(crate) struct KeyOrderCheck<'a> {
     text: &'a str,
     last: Option<Quoted>,
     pub(crate) holds: bool,
 }
 
-impl<'a> Order<'a> {
+impl<'a> KeyOrderCheck<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, last: None, holds: true }
     }
@@ -87,8 +87,8 @@ impl<'a> Order<'a> {
     #[inline(always)]
     pub(crate) fn take(&mut self, key: Quoted) {
         let is_next = |last: Quoted| match last.escaped || key.escaped {
-            false => last.mark.of(self.text) < key.mark.of(self.text),
-            true => compare(last.mark.of(self.text), key.mark.of(self.text)).is_lt(),
+            false => last.span.of(self.text) < key.span.of(self.text),
+            true => compare(last.span.of(self.text), key.span.of(self.text)).is_lt(),
         };
         self.holds &= self.last.is_none_or(is_next);
         self.last = Some(key);

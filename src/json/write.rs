@@ -1,5 +1,5 @@
-use super::string::{Order, characters, compare};
-use super::{Fault, MAX_BYTES, Quoted, Scanner};
+use super::string::{KeyOrderCheck, characters, compare};
+use super::{MAX_BYTES, ParseError, Quoted, Scanner};
 
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,12 +39,12 @@ impl Writer {
     }
 
     /// Makes room for `bytes` more at once.
-    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.out.try_reserve(bytes).map_err(|_| Fault::OutOfMemory)
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), ParseError> {
+        self.out.try_reserve(bytes).map_err(|_| ParseError::OutOfMemory)
     }
 
     #[inline(always)]
-    pub(crate) fn raw(&mut self, text: &str) -> Result<(), Fault> {
+    pub(crate) fn raw(&mut self, text: &str) -> Result<(), ParseError> {
         if text.len() > self.limit.min(self.out.capacity()) - self.out.len() {
             self.make_room(text.len())?;
         }
@@ -53,15 +53,15 @@ impl Writer {
     }
 
     #[inline(never)]
-    fn make_room(&mut self, bytes: usize) -> Result<(), Fault> {
+    fn make_room(&mut self, bytes: usize) -> Result<(), ParseError> {
         if self.out.len() + bytes > self.limit {
-            return Err(Fault::TooLarge);
+            return Err(ParseError::TooLarge);
         }
         self.reserve(bytes)
     }
 
     /// One more member of the root object that `{` began. Returns where it begins.
-    pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<usize, Fault> {
+    pub(crate) fn member(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<usize, ParseError> {
         let begin = self.next_member()?;
         self.text(key)?;
         self.raw(self.colon())?;
@@ -69,7 +69,7 @@ impl Writer {
     }
 
     /// The same with a value that stands in `json` as it would be written.
-    pub(crate) fn member_as_is(&mut self, key: &str, json: &str) -> Result<(), Fault> {
+    pub(crate) fn member_as_is(&mut self, key: &str, json: &str) -> Result<(), ParseError> {
         self.next_member()?;
         self.text(key)?;
         self.raw(self.colon())?;
@@ -77,12 +77,12 @@ impl Writer {
     }
 
     /// More members of it, which stand in `text` as they would be written. Returns where they begin.
-    pub(crate) fn members(&mut self, text: &str) -> Result<usize, Fault> {
+    pub(crate) fn members(&mut self, text: &str) -> Result<usize, ParseError> {
         let begin = self.next_member()?;
         self.raw(text).map(|()| begin)
     }
 
-    fn next_member(&mut self) -> Result<usize, Fault> {
+    fn next_member(&mut self) -> Result<usize, ParseError> {
         if self.len() > 1 {
             self.raw(",")?;
         }
@@ -90,7 +90,7 @@ impl Writer {
     }
 
     /// Ends the root object.
-    pub(crate) fn close_root(&mut self) -> Result<(), Fault> {
+    pub(crate) fn close_root(&mut self) -> Result<(), ParseError> {
         if self.len() > 1 {
             self.line(0)?;
         }
@@ -98,44 +98,44 @@ impl Writer {
     }
 
     /// The whole root object from a scanner that stands at its brace.
-    pub(crate) fn root(&mut self, source: &mut Scanner<'_>) -> Result<(), Fault> {
-        self.object(source, 0)?;
+    pub(crate) fn root(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
+        self.object(scanner, 0)?;
         if self.style == Style::File { self.raw("\n") } else { Ok(()) }
     }
 
     /// One value from the scanner; `depth` containers are open around it, the root object not counted.
     #[inline(always)]
-    pub(crate) fn value(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
-        match source.peek() {
+    pub(crate) fn value(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        match scanner.peek() {
             b'{' => {
-                source.deeper(depth)?;
-                self.object(source, depth + 1)
+                scanner.check_depth(depth)?;
+                self.object(scanner, depth + 1)
             }
             b'[' => {
-                source.deeper(depth)?;
-                self.array(source, depth + 1)
+                scanner.check_depth(depth)?;
+                self.array(scanner, depth + 1)
             }
             b'"' => {
-                let string = source.string()?;
-                self.quoted(string, source.text())
+                let string = scanner.string()?;
+                self.quoted(string, scanner.text())
             }
             _ => {
-                let scalar = source.scalar()?;
-                self.raw(scalar.of(source.text()))
+                let scalar = scanner.scalar()?;
+                self.raw(scalar.of(scanner.text()))
             }
         }
     }
 
     /// `depth` containers are open around the elements, this one included and the root object not.
-    fn array(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
-        if !source.enter(b']') {
+    fn array(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        if !scanner.enter(b']') {
             return self.raw("[]");
         }
         self.raw("[")?;
         loop {
             self.line(depth + 1)?;
-            self.value(source, depth)?;
-            if !source.more(b']')? {
+            self.value(scanner, depth)?;
+            if !scanner.next_element(b']')? {
                 break;
             }
             self.raw(",")?;
@@ -145,48 +145,48 @@ impl Writer {
     }
 
     /// As `array`.
-    fn object(&mut self, source: &mut Scanner<'_>, depth: u32) -> Result<(), Fault> {
-        if !source.enter(b'}') {
+    fn object(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        if !scanner.enter(b'}') {
             return self.raw("{}");
         }
         let start = self.out.len();
-        let mut order = Order::new(source.text());
+        let mut order = KeyOrderCheck::new(scanner.text());
         self.raw("{")?;
         loop {
             self.line(depth + 1)?;
-            let name = source.name()?;
+            let name = scanner.key()?;
             order.take(name);
-            self.name(name, source.text())?;
-            self.value(source, depth)?;
-            if !source.more(b'}')? {
+            self.name(name, scanner.text())?;
+            self.value(scanner, depth)?;
+            if !scanner.next_element(b'}')? {
                 break;
             }
             self.raw(",")?;
         }
         if !order.holds {
-            self.sort(source.text().len(), start, depth + 1)?;
+            self.sort(scanner.text().len(), start, depth + 1)?;
         }
         self.line(depth)?;
         self.raw("}")
     }
 
-    /// Puts the members of the object that began at `start` in order, the last of equal names winning. `source` is the
+    /// Puts the members of the object that began at `start` in order, the last of equal names winning. `scanner` is the
     /// length of the text that they were read from.
-    fn sort(&mut self, source: usize, start: usize, indent: u32) -> Result<(), Fault> {
+    fn sort(&mut self, scanner: usize, start: usize, indent: u32) -> Result<(), ParseError> {
         let mut count = 0;
         each_member(&self.out[start..], |_| count += 1)?;
         // That text, what is written, a copy of it and the list below: no more than three times the limit.
-        let held = source + 2 * self.out.len() + count * size_of::<u32>();
+        let held = scanner + 2 * self.out.len() + count * size_of::<u32>();
         if held > self.limit * 3 - self.limit / 4 {
-            return Err(Fault::TooLarge);
+            return Err(ParseError::TooLarge);
         }
         let (mut written, mut members) = (String::new(), Vec::new());
-        written.try_reserve_exact(self.out.len() - start).map_err(|_| Fault::OutOfMemory)?;
-        members.try_reserve_exact(count).map_err(|_| Fault::OutOfMemory)?;
+        written.try_reserve_exact(self.out.len() - start).map_err(|_| ParseError::OutOfMemory)?;
+        members.try_reserve_exact(count).map_err(|_| ParseError::OutOfMemory)?;
         written.push_str(&self.out[start..]);
         each_member(&written, |begin| members.push(begin as u32))?;
         let name =
-            |begin: u32| Scanner::at(&written, begin as usize).string().map_or("", |name| name.mark.of(&written));
+            |begin: u32| Scanner::at(&written, begin as usize).string().map_or("", |name| name.span.of(&written));
         members.sort_unstable_by(|a, b| compare(name(*a), name(*b)).then(a.cmp(b)));
         self.out.truncate(start);
         self.raw("{")?;
@@ -199,7 +199,7 @@ impl Writer {
             }
             self.line(indent)?;
             let mut member = Scanner::at(&written, *begin as usize);
-            member.name()?;
+            member.key()?;
             let end = member.value()?.end();
             self.raw(&written[*begin as usize..end])?;
         }
@@ -208,14 +208,14 @@ impl Writer {
 
     /// A name and the colon.
     #[inline(always)]
-    fn name(&mut self, name: Quoted, source: &str) -> Result<(), Fault> {
+    fn name(&mut self, name: Quoted, scanner: &str) -> Result<(), ParseError> {
         let colon = self.colon();
-        let (start, end) = (name.mark.start() - 1, name.mark.end() + 1);
-        if !self.may_copy(name, source) || !source.as_bytes()[end..].starts_with(colon.as_bytes()) {
-            self.quoted(name, source)?;
+        let (start, end) = (name.span.start() - 1, name.span.end() + 1);
+        if !self.may_copy(name, scanner) || !scanner.as_bytes()[end..].starts_with(colon.as_bytes()) {
+            self.quoted(name, scanner)?;
             return self.raw(colon);
         }
-        self.raw(&source[start..end + colon.len()])
+        self.raw(&scanner[start..end + colon.len()])
     }
 
     fn colon(&self) -> &'static str {
@@ -223,7 +223,7 @@ impl Writer {
     }
 
     /// In the file: a new line, indented.
-    fn line(&mut self, indent: u32) -> Result<(), Fault> {
+    fn line(&mut self, indent: u32) -> Result<(), ParseError> {
         if self.style == Style::File {
             self.raw("\n")?;
             for _ in 0..indent {
@@ -233,24 +233,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether a string of the source is written as it stands there.
+    /// Whether a string of the scanner is written as it stands there.
     #[inline(always)]
-    fn may_copy(&self, string: Quoted, source: &str) -> bool {
-        !string.escaped && (self.style == Style::Compact || is_printable_ascii(string.mark.of(source)))
+    fn may_copy(&self, string: Quoted, scanner: &str) -> bool {
+        !string.escaped && (self.style == Style::Compact || is_printable_ascii(string.span.of(scanner)))
     }
 
-    /// A string of the source, as it stands there.
+    /// A string of the scanner, as it stands there.
     #[inline(always)]
-    fn quoted(&mut self, string: Quoted, source: &str) -> Result<(), Fault> {
-        if self.may_copy(string, source) {
+    fn quoted(&mut self, string: Quoted, scanner: &str) -> Result<(), ParseError> {
+        if self.may_copy(string, scanner) {
             // With its quotes.
-            return self.raw(&source[string.mark.start() - 1..string.mark.end() + 1]);
+            return self.raw(&scanner[string.span.start() - 1..string.span.end() + 1]);
         }
-        self.characters(characters(string.mark.of(source)))
+        self.characters(characters(string.span.of(scanner)))
     }
 
     /// A string given as plain text.
-    pub(crate) fn text(&mut self, text: &str) -> Result<(), Fault> {
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), ParseError> {
         let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
         if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
             self.raw("\"")?;
@@ -260,7 +260,7 @@ impl Writer {
         self.characters(text.chars())
     }
 
-    fn characters(&mut self, characters: impl Iterator<Item = char>) -> Result<(), Fault> {
+    fn characters(&mut self, characters: impl Iterator<Item = char>) -> Result<(), ParseError> {
         self.raw("\"")?;
         for character in characters {
             match character {
@@ -283,7 +283,7 @@ impl Writer {
         self.raw("\"")
     }
 
-    fn unit(&mut self, unit: u16) -> Result<(), Fault> {
+    fn unit(&mut self, unit: u16) -> Result<(), ParseError> {
         let digit = |shift: u16| char::from_digit(u32::from(unit >> shift & 15), 16).unwrap_or('0');
         let escape = ['\\', 'u', digit(12), digit(8), digit(4), digit(0)];
         escape.iter().try_for_each(|character| self.raw(character.encode_utf8(&mut [0; 4])))
@@ -295,16 +295,16 @@ fn is_printable_ascii(text: &str) -> bool {
 }
 
 /// Where each member of an object begins that was written up to its last member.
-fn each_member(written: &str, mut member: impl FnMut(usize)) -> Result<(), Fault> {
-    let mut source = Scanner::at(written, 0);
-    source.enter(b'}');
+fn each_member(written: &str, mut member: impl FnMut(usize)) -> Result<(), ParseError> {
+    let mut scanner = Scanner::at(written, 0);
+    scanner.enter(b'}');
     loop {
-        member(source.position());
-        source.name()?;
-        let end = source.value()?.end();
+        member(scanner.position());
+        scanner.key()?;
+        let end = scanner.value()?.end();
         if end == written.len() {
             return Ok(());
         }
-        source.more(b'}')?;
+        scanner.next_element(b'}')?;
     }
 }

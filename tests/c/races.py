@@ -16,11 +16,11 @@ import re
 import subprocess
 import sys
 
-UNSEEN = ["/src/file/turn.rs", "library/std/src/thread/"]
-UNSEEN_ON_HEAP = "<flagstore::file::commit::Group>::"
+UNSEEN = ["/src/file/write/queue.rs", "library/std/src/thread/"]
+UNSEEN_ON_HEAP = "<flagstore::file::write::Group>::"
 LAST_OWNER = ["::drop_slow", ">>::into_inner"]
-FORMER_OWNER = "<flagstore::file::memo::Memo>::read"
-TAKEN_OUT = ["<flagstore::file::memo::Memo>::keep", "flagstore::file::read::load"]
+FORMER_OWNER = "<flagstore::file::read::fresh::FreshCache>::read"
+TAKEN_OUT = ["<flagstore::file::read::fresh::FreshCache>::keep", "flagstore::file::load::load"]
 
 
 def reports(paths):

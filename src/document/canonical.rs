@@ -1,4 +1,4 @@
-use crate::json::{Fault, MAX_BYTES, Mark, Quoted, Scanner, Style, Writer};
+use crate::json::{MAX_BYTES, ParseError, Quoted, Scanner, Span, Style, Writer};
 
 /// What stands before the first flag, between two flags, and after the last.
 const FIRST: &str = "{\n  ";
@@ -7,7 +7,7 @@ pub(super) const LAST: &str = "\n}\n";
 const EMPTY: &str = "{}\n";
 
 /// Tells whether a text is laid out as it would be written, flag by flag. The order of the flags is another's business.
-pub(super) struct Layout<'a> {
+pub(super) struct CanonicalCheck<'a> {
     text: &'a str,
     /// Where the flags that were taken end.
     end: usize,
@@ -15,7 +15,7 @@ pub(super) struct Layout<'a> {
     scratch: Writer,
 }
 
-impl<'a> Layout<'a> {
+impl<'a> CanonicalCheck<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         // Everything else is written as an escape.
         let printable = text.is_ascii() && !text.as_bytes().contains(&0x7F);
@@ -24,15 +24,15 @@ impl<'a> Layout<'a> {
 
     /// The next flag: where it begins, its key and its value.
     #[inline(always)]
-    pub(super) fn take(&mut self, begin: usize, key: Quoted, value: Mark) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, begin: usize, key: Quoted, value: Span) -> Result<(), ParseError> {
         if self.holds {
             let bytes = self.text.as_bytes();
             let before = if self.end == 0 { FIRST } else { NEXT };
             self.holds = begin == self.end + before.len()
                 && bytes[self.end..].first_chunk() == before.as_bytes().first_chunk::<4>()
-                && value.start() == key.mark.end() + 3
-                && bytes[key.mark.end()..].first_chunk() == Some(b"\": ")
-                && (!key.escaped || self.as_written(Mark::new(begin, key.mark.end() + 1))?)
+                && value.start() == key.span.end() + 3
+                && bytes[key.span.end()..].first_chunk() == Some(b"\": ")
+                && (!key.escaped || self.as_written(Span::new(begin, key.span.end() + 1))?)
                 && self.is_value(value)?;
             self.end = value.end();
         }
@@ -45,7 +45,7 @@ impl<'a> Layout<'a> {
     }
 
     #[inline(always)]
-    fn is_value(&mut self, value: Mark) -> Result<bool, Fault> {
+    fn is_value(&mut self, value: Span) -> Result<bool, ParseError> {
         match self.text.as_bytes()[value.start()] {
             b'{' | b'[' => self.as_written(value),
             b'"' if value.of(self.text).contains('\\') => self.as_written(value),
@@ -54,7 +54,7 @@ impl<'a> Layout<'a> {
     }
 
     #[inline(never)]
-    fn as_written(&mut self, value: Mark) -> Result<bool, Fault> {
+    fn as_written(&mut self, value: Span) -> Result<bool, ParseError> {
         self.scratch.clear();
         self.scratch.value(&mut Scanner::at(self.text, value.start()), 0)?;
         Ok(self.scratch.written() == value.of(self.text))

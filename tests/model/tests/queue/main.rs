@@ -1,4 +1,4 @@
-//! src/file/turn.rs in a world of two processes: its queue, the shared waiting thread, time-outs, and the hand-over.
+//! src/file/write/queue.rs in a world of two processes: its queue, the shared waiting thread, time-outs, and the hand-over.
 
 extern crate flagstore_model as std;
 
@@ -172,7 +172,7 @@ fn requests(kinds: &[(Option<u32>, Option<Duration>)], overtaken: bool) -> Vec<b
     let threads: Vec<_> = kinds.iter().enumerate().map(start).collect();
     let answers = threads.into_iter().map(|(request, served)| {
         let answer = served.join().unwrap();
-        assert_eq!(answer, request.is_served(), "whose time was up is not served later");
+        assert_eq!(answer, request.is_complete(), "whose time was up is not served later");
         answer
     });
     let answers: Vec<_> = answers.collect();

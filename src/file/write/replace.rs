@@ -1,7 +1,7 @@
-use super::options::{Durability, FileOptions};
-use super::place::Place;
-use super::read::{self, Content};
-use super::stamp::Stamp;
+use super::resolved_path::ResolvedPath;
+use crate::file::load::{self, OpenedFile};
+use crate::file::options::{Durability, FileOptions};
+use crate::file::stamp::Stamp;
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use tempfile::{NamedTempFile, TempPath};
 
 /// What became of a replacement.
 #[derive(Debug, PartialEq)]
-pub(super) enum Replaced {
+pub(super) enum ReplaceOutcome {
     Done,
     /// Somebody without our lock has changed the file since it was read: read it again.
-    Overtaken,
+    ChangedMeanwhile,
 }
 
 /// Puts `text` in the place of the `old` content, for readers in one step. The caller holds the lock.
@@ -22,11 +22,11 @@ pub(super) enum Replaced {
 /// `path` is the store's own path: if it leads elsewhere by now, the file was overtaken as well.
 pub(super) fn replace(
     path: &Path,
-    place: &Place,
-    old: Option<Content>,
+    place: &ResolvedPath,
+    old: Option<OpenedFile>,
     text: &str,
     options: &FileOptions,
-) -> Result<Replaced> {
+) -> Result<ReplaceOutcome> {
     let sync = options.durability != Durability::None;
     let directory = match options.durability {
         Durability::Full => Some(open_directory(&place.directory)?),
@@ -43,7 +43,7 @@ pub(super) fn replace(
     for at in [path, &place.path] {
         // A link in the path may lead elsewhere since the place was found: what was read there must not go here.
         if Stamp::at(at)? != old.as_ref().map(|old| old.stamp) {
-            return Ok(Replaced::Overtaken);
+            return Ok(ReplaceOutcome::ChangedMeanwhile);
         }
         if path == place.path {
             break;
@@ -56,13 +56,13 @@ pub(super) fn replace(
         _ => failed("replace the file")(refused.error),
     })?;
     match directory {
-        Some(directory) => sync_directory(&directory, &place.path).map(|()| Replaced::Done),
-        None => Ok(Replaced::Done),
+        Some(directory) => sync_directory(&directory, &place.path).map(|()| ReplaceOutcome::Done),
+        None => Ok(ReplaceOutcome::Done),
     }
 }
 
 /// Makes sure that content which is left alone, perhaps written without a sync, is on stable storage.
-pub(super) fn sync_as_is(place: &Place, content: &Content) -> Result<()> {
+pub(super) fn sync_as_is(place: &ResolvedPath, content: &OpenedFile) -> Result<()> {
     content.file.sync_all().map_err(|error| not_durable(&place.path, &error))?;
     sync_directory(&open_directory(&place.directory)?, &place.path)
 }
@@ -88,7 +88,7 @@ fn not_durable(path: &Path, error: &io::Error) -> Error {
 }
 
 /// The temporary file under its one name; it goes away with its handle unless it takes the file's place.
-fn create(place: &Place, old: Option<&Content>, options: &FileOptions) -> Result<NamedTempFile> {
+fn create(place: &ResolvedPath, old: Option<&OpenedFile>, options: &FileOptions) -> Result<NamedTempFile> {
     let failed = |error: io::Error| Error::io(&place.directory, "create a temporary file", &error);
     // Nobody may read the new file who might not read the old; a new one gets its bits less the umask.
     let mode = if old.is_some() || options.mode.is_some() { 0o600 } else { 0o666 };
@@ -109,7 +109,7 @@ fn create(place: &Place, old: Option<&Content>, options: &FileOptions) -> Result
     Ok(temporary)
 }
 
-fn create_once(place: &Place, mode: u32) -> io::Result<NamedTempFile> {
+fn create_once(place: &ResolvedPath, mode: u32) -> io::Result<NamedTempFile> {
     let path = place.temporary_path();
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(mode).custom_flags(libc::O_CLOEXEC);
@@ -120,9 +120,9 @@ fn create_once(place: &Place, mode: u32) -> io::Result<NamedTempFile> {
 }
 
 /// The permission bits the file has, or those it would be created with. What is no regular file gets no lock file.
-pub(super) fn mode_of(place: &Place, options: &FileOptions) -> Result<u32> {
+pub(super) fn mode_of(place: &ResolvedPath, options: &FileOptions) -> Result<u32> {
     match place.path.metadata() {
-        Ok(metadata) => read::check_regular(&place.path, metadata.mode()).map(|()| metadata.mode()),
+        Ok(metadata) => load::check_regular(&place.path, metadata.mode()).map(|()| metadata.mode()),
         Err(_) => Ok(options.mode.unwrap_or(0o666)),
     }
 }

@@ -4,7 +4,7 @@
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
-use super::{contract, object, text, typed};
+use super::{arguments, object, store, typed};
 use std::ffi::c_char;
 use std::ptr;
 
@@ -18,9 +18,10 @@ pub extern "C" fn flagstore_get_n(
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
     let mut length = 0;
-    let found =
-        guard(error, ptr::null_mut(), || contract::get(handle(store)?, text::sized(key, key_len, "key")?, &mut length));
-    text::put(json_len, length);
+    let found = guard(error, ptr::null_mut(), || {
+        store::get(handle(store)?, arguments::text_with_length(key, key_len, "key")?, &mut length)
+    });
+    arguments::write_len(json_len, length);
     found
 }
 
@@ -35,7 +36,11 @@ pub extern "C" fn flagstore_set_n(
     error: *mut *mut flagstore_error_t,
 ) -> bool {
     guard(error, false, || {
-        contract::set(handle(store)?, text::sized(key, key_len, "key")?, text::sized(json, json_len, "json")?)
+        store::set(
+            handle(store)?,
+            arguments::text_with_length(key, key_len, "key")?,
+            arguments::text_with_length(json, json_len, "json")?,
+        )
     })
 }
 
@@ -47,7 +52,7 @@ pub extern "C" fn flagstore_delete_n(
     key_len: usize,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || handle(store)?.delete(text::sized(key, key_len, "key")?))
+    guard(error, false, || handle(store)?.delete(arguments::text_with_length(key, key_len, "key")?))
 }
 
 /// As `flagstore_get_bool`.
@@ -59,7 +64,9 @@ pub extern "C" fn flagstore_get_bool_n(
     fallback: bool,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, fallback, || typed::get_bool(handle(store)?, text::sized(key, key_len, "key")?, fallback))
+    guard(error, fallback, || {
+        typed::get_bool(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
+    })
 }
 
 /// As `flagstore_get_int64`.
@@ -71,7 +78,9 @@ pub extern "C" fn flagstore_get_int64_n(
     fallback: i64,
     error: *mut *mut flagstore_error_t,
 ) -> i64 {
-    guard(error, fallback, || typed::get_int64(handle(store)?, text::sized(key, key_len, "key")?, fallback))
+    guard(error, fallback, || {
+        typed::get_int64(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
+    })
 }
 
 /// As `flagstore_get_double`.
@@ -83,7 +92,9 @@ pub extern "C" fn flagstore_get_double_n(
     fallback: f64,
     error: *mut *mut flagstore_error_t,
 ) -> f64 {
-    guard(error, fallback, || typed::get_double(handle(store)?, text::sized(key, key_len, "key")?, fallback))
+    guard(error, fallback, || {
+        typed::get_double(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
+    })
 }
 
 /// The string under `key`, to be freed, its length in bytes in `value_len`, which may be NULL; the string may contain
@@ -99,11 +110,11 @@ pub extern "C" fn flagstore_get_string_n(
 ) -> *mut c_char {
     let length = std::cell::Cell::new(0);
     let found = guard(error, ptr::null_mut(), || {
-        typed::read_text(handle(store)?, text::sized(key, key_len, "key")?, |string| {
+        typed::read_text(handle(store)?, arguments::text_with_length(key, key_len, "key")?, |string| {
             length.set(string.len());
-            object::hand_out_text(string)
+            object::text_into_raw(string)
         })
     });
-    text::put(value_len, length.get());
+    arguments::write_len(value_len, length.get());
     found
 }

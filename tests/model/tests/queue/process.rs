@@ -1,17 +1,17 @@
 //! One process of the model: a copy of the library's source with a registry of its own. Nobody forks in the model.
 
 #[allow(dead_code)]
-#[path = "../../../../src/file/turn.rs"]
-mod turn;
+#[path = "../../../../src/file/write/queue.rs"]
+mod queue;
 
 use flagstore_model::fs::File;
 use flagstore_model::time::{Duration, Instant};
 use request::Request;
 use std::path::Path;
 use std::sync::Arc;
-use turn::{Turn, Wait};
+use queue::{Leader, Admission};
 
-/// src/file/request.rs, of which the line knows this much.
+/// src/file/write/request.rs, of which the line knows this much.
 pub mod request {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -31,22 +31,22 @@ pub mod request {
             Self { kind, number, served: AtomicBool::new(false) }
         }
 
-        pub fn goes_with(&self, other: &Self) -> bool {
+        pub fn can_share_write_with(&self, other: &Self) -> bool {
             std::ptr::eq(self, other) || self.kind.is_some() && self.kind == other.kind
         }
 
-        pub fn is_served(&self) -> bool {
+        pub fn is_complete(&self) -> bool {
             self.served.load(SeqCst)
         }
 
-        pub fn serve(&self) {
+        pub fn complete(&self) {
             SERVED.lock().unwrap().push(self.number);
             assert!(!self.served.swap(true, SeqCst), "served twice");
         }
     }
 }
 
-/// Does `work` under the lock, as src/file/lock.rs takes it; `None`: the time was up, which it really was.
+/// Does `work` under the lock, as src/file/write/lock.rs takes it; `None`: the time was up, which it really was.
 pub fn locked<T>(timeout: Option<Duration>, work: impl FnOnce() -> T) -> Option<T> {
     let alone = Arc::new(Request::new(None, 0));
     with_turn(&alone, timeout, |_| work()).map(|done| done.expect("nobody may serve it"))
@@ -56,24 +56,24 @@ pub fn locked<T>(timeout: Option<Duration>, work: impl FnOnce() -> T) -> Option<
 /// changes the file meanwhile, so that all but ours go back into the line.
 pub fn served(request: &Arc<Request>, timeout: Option<Duration>, overtaken: bool, work: fn()) -> bool {
     let done = with_turn(request, timeout, |turn| {
-        let first = turn.take();
+        let first = turn.claim_group();
         assert!(Arc::ptr_eq(&first[0], request), "our own comes first");
         work();
-        let taken = turn.take();
+        let taken = turn.claim_group();
         assert!(first.iter().zip(&taken).all(|(a, b)| Arc::ptr_eq(a, b)), "who was taken stays");
-        taken[..if overtaken { 1 } else { taken.len() }].iter().for_each(|request| request.serve());
+        taken[..if overtaken { 1 } else { taken.len() }].iter().for_each(|request| request.complete());
     });
-    assert_eq!(done.is_some(), request.is_served(), "served, or not at all");
+    assert_eq!(done.is_some(), request.is_complete(), "served, or not at all");
     done.is_some()
 }
 
 /// `None`: the time was up, which it really was; `Some(None)`: somebody else has served the request.
-fn with_turn<T>(request: &Arc<Request>, timeout: Option<Duration>, work: impl FnOnce(&Turn) -> T) -> Option<Option<T>> {
+fn with_turn<T>(request: &Arc<Request>, timeout: Option<Duration>, work: impl FnOnce(&Leader) -> T) -> Option<Option<T>> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let turn = match Turn::wait(Path::new(".flags.json.lock"), request, deadline) {
-        Wait::Served => return Some(None),
-        Wait::TimedOut => None,
-        Wait::Turn(turn) => Some(turn),
+    let turn = match Leader::wait(Path::new(".flags.json.lock"), request, deadline) {
+        Admission::Completed => return Some(None),
+        Admission::TimedOut => None,
+        Admission::Leader(turn) => Some(turn),
     };
     let result = turn.and_then(|turn| {
         let file = turn.lock(|| Ok(File::open_lock_file()), deadline).expect("the model's files do not fail")?;

@@ -1,5 +1,5 @@
 use super::stamp::Stamp;
-use crate::json::{self, Fault};
+use crate::json::{self, ParseError};
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// What is read at once to be compared, in bytes: small enough to stay in the processor's cache.
-const PIECE: usize = 64 << 10;
+const CHUNK: usize = 64 << 10;
 
 /// The open file that was read, from its one descriptor: one snapshot of the file.
-pub(super) struct Content {
+pub(super) struct OpenedFile {
     pub(super) file: File,
     /// Of the moment before it was read.
     pub(super) stamp: Stamp,
@@ -22,12 +22,12 @@ pub(super) struct Content {
 /// Other programs unlink, create and write where they should replace, and may be interrupted in the middle. So what is
 /// missing or does not parse is looked at again, for as long as it changed within 100 ms before the look, before it is
 /// believed.
-pub(super) fn settled<T>(
+pub(super) fn read_with_retry<T>(
     path: &Path,
     max_bytes: usize,
     buffer: &mut Vec<u8>,
-    mut parse: impl FnMut(&[u8]) -> Result<T, Fault>,
-) -> Result<Option<(Content, T)>> {
+    mut parse: impl FnMut(&[u8]) -> Result<T, ParseError>,
+) -> Result<Option<(OpenedFile, T)>> {
     let mut pauses = (0..8).map(|doubled| Duration::from_micros(500 << doubled));
     loop {
         // Not afterwards: this thread may be kept waiting in between for longer than the file is young.
@@ -35,16 +35,16 @@ pub(super) fn settled<T>(
         let (touched, outcome) = match load(path, max_bytes, buffer)? {
             Some(content) => match parse(buffer) {
                 Ok(value) => return Ok(Some((content, value))),
-                Err(fault @ Fault::Syntax { .. }) => {
+                Err(fault @ ParseError::Syntax { .. }) => {
                     // It may have been changed since it was opened.
                     (Some(Stamp::of(&status_of(path, &content.file)?)), Err(refused(path, buffer, fault)))
                 }
                 Err(fault) => return Err(refused(path, buffer, fault)),
             },
-            None => (stamp_of_directory(path)?, missing(path)),
+            None => (stamp_of_directory(path)?, check_absence(path)),
         };
         match pauses.next() {
-            Some(pause) if touched.is_some_and(|stamp| stamp.is_young(before)) => std::thread::sleep(pause),
+            Some(pause) if touched.is_some_and(|stamp| stamp.changed_recently(before)) => std::thread::sleep(pause),
             _ => return outcome.map(|()| None),
         }
     }
@@ -57,7 +57,7 @@ fn stamp_of_directory(path: &Path) -> Result<Option<Stamp>> {
 
 /// A file that is not there is an empty store, but a link to nowhere or an unmounted directory must not turn every
 /// flag off.
-fn missing(path: &Path) -> Result<()> {
+fn check_absence(path: &Path) -> Result<()> {
     let gone = |what: &Path, action| Err(Error::Io { path: what.to_owned(), action, errno: libc::ENOENT });
     if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         return gone(path, "follow the link");
@@ -72,7 +72,7 @@ fn missing(path: &Path) -> Result<()> {
 pub(super) fn is_present(path: &Path) -> Result<bool> {
     match open(path)? {
         Some(_) => Ok(true),
-        None => missing(path).map(|()| false),
+        None => check_absence(path).map(|()| false),
     }
 }
 
@@ -104,11 +104,11 @@ pub(super) fn check_regular(path: &Path, mode: u32) -> Result<()> {
 }
 
 /// The file, if it holds just these bytes. Of whatever else there is a proper read tells.
-pub(super) fn holding(path: &Path, bytes: &[u8]) -> Option<Content> {
+pub(super) fn open_if_content_is(path: &Path, bytes: &[u8]) -> Option<OpenedFile> {
     let (file, stamp) = open(path).ok()??;
     let mut piece = Vec::new();
-    piece.try_reserve_exact(bytes.len().min(PIECE)).ok()?;
-    piece.resize(bytes.len().min(PIECE), 0);
+    piece.try_reserve_exact(bytes.len().min(CHUNK)).ok()?;
+    piece.resize(bytes.len().min(CHUNK), 0);
     let mut rest = bytes;
     while !rest.is_empty() {
         match (&file).read(&mut piece) {
@@ -117,19 +117,19 @@ pub(super) fn holding(path: &Path, bytes: &[u8]) -> Option<Content> {
             _ => return None,
         }
     }
-    (stamp.size() == bytes.len() as u64).then_some(Content { file, stamp })
+    (stamp.size() == bytes.len() as u64).then_some(OpenedFile { file, stamp })
 }
 
 /// Reads the file as it is, valid or not; `None`: there is no file, which is an empty store.
-pub(super) fn present(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<Content>> {
+pub(super) fn present(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<OpenedFile>> {
     match load(path, max_bytes, buffer)? {
-        None => missing(path).map(|()| None),
+        None => check_absence(path).map(|()| None),
         content => Ok(content),
     }
 }
 
 /// Reads the file into `buffer`; `None`: there is no file.
-pub(super) fn load(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<Content>> {
+pub(super) fn load(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<OpenedFile>> {
     let Some((file, stamp)) = open(path)? else {
         return Ok(None);
     };
@@ -137,10 +137,10 @@ pub(super) fn load(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Resul
         || Error::Io { path: path.to_owned(), action: "read a file larger than max_bytes", errno: libc::EFBIG };
     let size = usize::try_from(stamp.size()).ok().filter(|size| *size <= max_bytes).ok_or_else(too_large)?;
     let missing = size.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(missing).map_err(|_| refused(path, &[], Fault::OutOfMemory))?;
+    buffer.try_reserve_exact(missing).map_err(|_| refused(path, &[], ParseError::OutOfMemory))?;
     let limit = max_bytes.saturating_add(1);
     read_all(&file, size, limit, buffer).map_err(|error| Error::io(path, "read the file", &error))?;
-    if buffer.len() > max_bytes { Err(too_large()) } else { Ok(Some(Content { file, stamp })) }
+    if buffer.len() > max_bytes { Err(too_large()) } else { Ok(Some(OpenedFile { file, stamp })) }
 }
 
 /// Reads what the file held when it had `size` bytes: what is appended meanwhile is of the next version. Where a file
@@ -166,14 +166,14 @@ fn read_all(mut file: &File, size: usize, limit: usize, buffer: &mut Vec<u8>) ->
 }
 
 /// The error for a text of this file that was not taken.
-pub(super) fn refused(path: &Path, bytes: &[u8], fault: Fault) -> Error {
+pub(super) fn refused(path: &Path, bytes: &[u8], fault: ParseError) -> Error {
     let path = path.to_owned();
     match fault {
-        Fault::Syntax { at, problem } => {
+        ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(bytes, at);
             Error::Corrupt { path, line, column, problem }
         }
-        Fault::TooLarge => Error::Io { path, action: "hold a result larger than max_bytes", errno: libc::EFBIG },
-        Fault::OutOfMemory => Error::Io { path, action: "hold the result", errno: libc::ENOMEM },
+        ParseError::TooLarge => Error::Io { path, action: "hold a result larger than max_bytes", errno: libc::EFBIG },
+        ParseError::OutOfMemory => Error::Io { path, action: "hold the result", errno: libc::ENOMEM },
     }
 }

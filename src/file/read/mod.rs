@@ -1,11 +1,19 @@
-use super::cache::{Cache, Kept};
+mod checked;
+mod flags_view;
+mod fresh;
+mod watched;
+
+pub(super) use flags_view::FlagsView;
+pub(super) use fresh::FreshCache;
+
 use super::options::ReadMode;
-use super::stamp::Stamp;
-use super::watched::Watched;
+use crate::file::stamp::Stamp;
 use crate::{Error, Result};
+use checked::{Cache, CachedRef};
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use watched::Watched;
 
 /// The way of a read to the flags, by [`ReadMode`].
 pub(super) enum Reader {
@@ -28,7 +36,7 @@ impl Reader {
     }
 
     /// The flags as the file holds them now. `None`: read it.
-    pub(super) fn picture(&self) -> Option<Kept> {
+    pub(super) fn picture(&self) -> Option<CachedRef> {
         match self {
             Self::Fresh => None,
             Self::Checked(cache) => cache.picture(),
@@ -45,16 +53,16 @@ impl Reader {
     }
 
     /// Somebody has looked at the file and found it with this stamp: no later read may see an older one.
-    pub(super) fn doubt(&self, seen: Option<&Stamp>) {
+    pub(super) fn invalidate_unless(&self, seen: Option<&Stamp>) {
         if let Self::Watched(watched) = self {
-            watched.doubt(seen);
+            watched.invalidate_unless(seen);
         }
     }
 
     /// The file may have been changed by this store: the next read must see it.
-    pub(super) fn look_again(&self) {
+    pub(super) fn revalidate(&self) {
         if let Self::Watched(watched) = self {
-            watched.look_again();
+            watched.revalidate();
         }
     }
 }

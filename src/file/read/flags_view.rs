@@ -1,41 +1,45 @@
-use crate::json::Fault;
+use crate::json::ParseError;
 use crate::{Snapshot, ValueRef, document, json};
 
 /// What a read found: the flags of the file, taken apart already or yet to be.
 #[derive(Clone, Copy)]
-pub(super) enum Source<'a> {
-    Kept(&'a Snapshot),
+pub(in crate::file) enum FlagsView<'a> {
+    CachedRef(&'a Snapshot),
     /// The file's bytes, and how long a result may be.
     Bytes(&'a [u8], usize),
 }
 
-impl Source<'_> {
+impl FlagsView<'_> {
     /// Calls `visit` once with the flag's value, if the whole is valid.
-    pub(super) fn visit(self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<(), Fault> {
+    pub(in crate::file) fn visit(
+        self,
+        key: &str,
+        visit: &mut dyn FnMut(Option<ValueRef<'_>>),
+    ) -> Result<(), ParseError> {
         visit(match self {
-            Self::Kept(flags) => flags.get(key),
+            Self::CachedRef(flags) => flags.get(key),
             Self::Bytes(bytes, limit) => document::find(json::utf8(bytes)?, key, limit)?,
         });
         Ok(())
     }
 
-    pub(super) fn snapshot(self) -> Result<Snapshot, Fault> {
+    pub(in crate::file) fn snapshot(self) -> Result<Snapshot, ParseError> {
         match self {
-            Self::Kept(flags) => Ok(flags.clone()),
+            Self::CachedRef(flags) => Ok(flags.clone()),
             Self::Bytes(bytes, limit) => document::snapshot(json::utf8(bytes)?, limit),
         }
     }
 
-    pub(super) fn json(self) -> Result<String, Fault> {
+    pub(in crate::file) fn json(self) -> Result<String, ParseError> {
         match self {
-            Self::Kept(flags) => flags.kept_json(),
+            Self::CachedRef(flags) => flags.kept_json(),
             Self::Bytes(bytes, limit) => document::compact(json::utf8(bytes)?, limit),
         }
     }
 
-    pub(super) fn len(self) -> Result<usize, Fault> {
+    pub(in crate::file) fn len(self) -> Result<usize, ParseError> {
         match self {
-            Self::Kept(flags) => Ok(flags.len()),
+            Self::CachedRef(flags) => Ok(flags.len()),
             Self::Bytes(bytes, limit) => document::len(json::utf8(bytes)?, limit),
         }
     }

@@ -1,13 +1,22 @@
-use super::lock::Lock;
-use super::options::{Durability, FileOptions};
-use super::place::Place;
-use super::read::{self, Content};
-use super::replace::{self, Replaced};
-use super::request::Request;
-use super::written::Written;
+mod last_write;
+mod lock;
+mod queue;
+mod replace;
+mod request;
+mod resolved_path;
+
+pub(super) use last_write::LastWrite;
+pub(crate) use queue::register_fork_handlers;
+
 use crate::document::{self, Document};
-use crate::json::{self, Fault};
+use crate::file::load::{self, OpenedFile};
+use crate::file::options::{Durability, FileOptions};
+use crate::json::{self, ParseError};
 use crate::{Batch, Error, Result, Value};
+use lock::Lock;
+use replace::ReplaceOutcome;
+use request::Request;
+use resolved_path::ResolvedPath;
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,14 +27,14 @@ const ATTEMPTS: usize = 5;
 
 /// Creates the file with no flags in it, if it is still missing once the lock is held.
 pub(super) fn create(path: &Path, options: &FileOptions) -> Result<()> {
-    let written = Arc::new(Written::nothing());
+    let written = Arc::new(LastWrite::nothing());
     let mut request = Request::new(path.to_owned(), options.clone(), Batch::new(), written);
-    request.creates = true;
+    request.create_if_missing = true;
     commit(request).map(|_| ())
 }
 
 /// Makes the batch's changes: lock, read, change, replace. Says whether a key that it changes was there.
-pub(super) fn apply(path: &Path, options: &FileOptions, batch: &Batch, written: &Arc<Written>) -> Result<bool> {
+pub(super) fn apply(path: &Path, options: &FileOptions, batch: &Batch, written: &Arc<LastWrite>) -> Result<bool> {
     if options.read_only {
         return Err(Error::ReadOnly { path: path.to_owned() });
     }
@@ -37,13 +46,13 @@ fn commit(request: Request) -> Result<bool> {
     let deadline = request.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let request = Arc::new(request);
     for _ in 0..ATTEMPTS {
-        let place = Place::resolve(&request.path)?;
+        let place = ResolvedPath::resolve(&request.path)?;
         if let Some(lock) = Lock::acquire(&place, &request, deadline)? {
             let mut group = Group { lock: &lock, requests: Vec::new() };
             match group.attempt(&place, &request) {
-                Ok(Replaced::Done) => {}
+                Ok(ReplaceOutcome::Done) => {}
                 // Those who came with us try again by themselves.
-                Ok(Replaced::Overtaken) => continue,
+                Ok(ReplaceOutcome::ChangedMeanwhile) => continue,
                 Err(error) => group.fail(&error),
             }
         }
@@ -66,22 +75,22 @@ struct Group<'a> {
 
 impl Group<'_> {
     /// One round: reads, changes and replaces the file, and serves everybody unless it was overtaken.
-    fn attempt(&mut self, place: &Place, ours: &Request) -> Result<Replaced> {
+    fn attempt(&mut self, place: &ResolvedPath, ours: &Request) -> Result<ReplaceOutcome> {
         let (old, edited) = self.read_and_edit(&ours.path, &ours.options, &ours.written)?;
         let durable = match write(place, ours, old, &edited) {
-            Ok(Replaced::Overtaken) => return Ok(Replaced::Overtaken),
-            Ok(Replaced::Done) => Ok(()),
+            Ok(ReplaceOutcome::ChangedMeanwhile) => return Ok(ReplaceOutcome::ChangedMeanwhile),
+            Ok(ReplaceOutcome::Done) => Ok(()),
             // The change is there, and so are the conflicts with it.
             Err(error @ Error::NotDurable { .. }) => Err(error),
             Err(error) => return Err(error),
         };
-        if let Some(document) = edited.document.and_then(document::Edited::into_document) {
+        if let Some(document) = edited.document.and_then(document::EditedDocument::into_document) {
             ours.written.keep(document);
         }
         for (request, outcome) in self.requests.iter().zip(edited.outcomes) {
-            request.serve(outcome.and_then(|existed| durable.clone().map(|()| existed)));
+            request.complete(outcome.and_then(|existed| durable.clone().map(|()| existed)));
         }
-        Ok(Replaced::Done)
+        Ok(ReplaceOutcome::Done)
     }
 
     /// Reads the file and makes the changes; no content: there is no file.
@@ -89,30 +98,30 @@ impl Group<'_> {
         &mut self,
         path: &Path,
         options: &FileOptions,
-        written: &Written,
-    ) -> Result<(Option<Content>, Edited)> {
-        let refused = |fault| read::refused(path, &[], fault);
+        written: &LastWrite,
+    ) -> Result<(Option<OpenedFile>, GroupOutcome)> {
+        let refused = |fault| load::refused(path, &[], fault);
         if let Some(document) = written.take()
-            && let Some(content) = read::holding(path, document.text().as_bytes())
+            && let Some(content) = load::open_if_content_is(path, document.text().as_bytes())
         {
             let edited = self.edit(&document, options).map_err(refused)?;
             written.keep(document);
             return Ok((Some(content), edited));
         }
         let mut edit = |bytes: &[u8]| self.edit(&Document::parse(json::utf8(bytes)?, options.max_bytes)?, options);
-        match read::settled(path, options.max_bytes, &mut Vec::new(), &mut edit)? {
+        match load::read_with_retry(path, options.max_bytes, &mut Vec::new(), &mut edit)? {
             Some((content, edited)) => Ok((Some(content), edited)),
             None => edit(b"{}\n").map_err(refused).map(|edited| (None, edited)),
         }
     }
 
     /// What the requests that are here by now make of the document.
-    fn edit(&mut self, document: &Document<'_>, options: &FileOptions) -> Result<Edited, Fault> {
-        self.lock.await_crowd();
-        self.requests = self.lock.take();
+    fn edit(&mut self, document: &Document<'_>, options: &FileOptions) -> Result<GroupOutcome, ParseError> {
+        self.lock.wait_for_group();
+        self.requests = self.lock.claim_group();
         match edit(document, &self.requests, options) {
             // One of them asks too much: each for itself.
-            Err(Fault::TooLarge | Fault::OutOfMemory) if self.requests.len() > 1 => {
+            Err(ParseError::TooLarge | ParseError::OutOfMemory) if self.requests.len() > 1 => {
                 self.requests.truncate(1);
                 edit(document, &self.requests, options)
             }
@@ -123,21 +132,21 @@ impl Group<'_> {
     /// Nothing was changed, for nobody.
     fn fail(&mut self, error: &Error) {
         if self.requests.is_empty() {
-            self.requests = self.lock.take();
+            self.requests = self.lock.claim_group();
         }
-        self.requests.iter().for_each(|request| request.serve(Err(error.clone())));
+        self.requests.iter().for_each(|request| request.complete(Err(error.clone())));
     }
 }
 
-struct Edited {
+struct GroupOutcome {
     /// Of each request; what failed changes nothing.
     outcomes: Vec<Result<bool>>,
     /// `None`: the file says it already.
-    document: Option<document::Edited>,
+    document: Option<document::EditedDocument>,
 }
 
 /// Makes the changes of all requests, one after the other.
-fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOptions) -> Result<Edited, Fault> {
+fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOptions) -> Result<GroupOutcome, ParseError> {
     let mut total: Option<Cow<'_, Batch>> = None;
     let mut outcomes = Vec::with_capacity(requests.len());
     for Request { batch, .. } in requests.iter().map(Arc::as_ref) {
@@ -154,20 +163,25 @@ fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOption
         }
         outcomes.push(outcome);
     }
-    let document = total.map(|total| document.edited(&total, options.kept_bytes())).transpose()?.flatten();
-    Ok(Edited { outcomes, document })
+    let document = total.map(|total| document.edited(&total, options.cache_limit())).transpose()?.flatten();
+    Ok(GroupOutcome { outcomes, document })
 }
 
 /// Puts the text in the file's place, or sees to it that what is there will stay.
-fn write(place: &Place, ours: &Request, old: Option<Content>, edited: &Edited) -> Result<Replaced> {
-    let created = (old.is_none() && ours.creates).then_some("{}\n");
+fn write(
+    place: &ResolvedPath,
+    ours: &Request,
+    old: Option<OpenedFile>,
+    edited: &GroupOutcome,
+) -> Result<ReplaceOutcome> {
+    let created = (old.is_none() && ours.create_if_missing).then_some("{}\n");
     match (edited.document.as_ref().map(|edited| edited.text.as_str()).or(created), old) {
         (Some(text), old) => replace::replace(&ours.path, place, old, text, &ours.options),
         (None, Some(content))
             if ours.options.durability == Durability::Full && edited.outcomes.iter().any(Result::is_ok) =>
         {
-            replace::sync_as_is(place, &content).map(|()| Replaced::Done)
+            replace::sync_as_is(place, &content).map(|()| ReplaceOutcome::Done)
         }
-        _ => Ok(Replaced::Done),
+        _ => Ok(ReplaceOutcome::Done),
     }
 }

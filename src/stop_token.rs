@@ -6,14 +6,14 @@ use std::time::Instant;
 ///
 /// It has no lock, so that no fork can leave one behind: a waiter sleeps on a futex.
 #[derive(Debug)]
-pub(crate) struct Changes {
+pub(crate) struct RevisionCounter {
     revision: AtomicU64,
     /// What the waiters sleep on: it differs after every change and every call to look again.
     turns: AtomicU32,
     waiters: AtomicU32,
 }
 
-impl Changes {
+impl RevisionCounter {
     pub(crate) const fn new() -> Self {
         Self { revision: AtomicU64::new(1), turns: AtomicU32::new(0), waiters: AtomicU32::new(0) }
     }
@@ -37,7 +37,7 @@ impl Changes {
     }
 
     /// Sleeps until the revision is no longer `seen`. `None`: the deadline came first, or the stop.
-    pub(crate) fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Option<u64> {
+    pub(crate) fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Option<u64> {
         self.waiters.fetch_add(1, SeqCst);
         let revision = loop {
             let turn = self.turns.load(SeqCst);
@@ -46,7 +46,7 @@ impl Changes {
                 break Some(revision);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(Stop::is_set) {
+            if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(StopToken::is_set) {
                 break None;
             }
             sys::futex_wait(&self.turns, turn, left);
@@ -58,13 +58,13 @@ impl Changes {
 
 /// Tells a wait in another thread to end. The store it waits on must be woken after it was set.
 #[derive(Debug)]
-pub struct Stop {
+pub struct StopToken {
     set: AtomicBool,
     /// For waits that sleep in poll.
     event: sys::Event,
 }
 
-impl Stop {
+impl StopToken {
     /// Not yet set.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self { set: AtomicBool::new(false), event: sys::Event::new()? })

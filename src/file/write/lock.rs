@@ -1,9 +1,9 @@
 //! The lock of a file between all threads and processes: a turn in this process, then flock on the sidecar file.
 
-use super::place::Place;
+use super::queue::{Admission, Leader};
 use super::replace;
 use super::request::Request;
-use super::turn::{Turn, Wait};
+use super::resolved_path::ResolvedPath;
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -13,25 +13,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a turn waits for those whom the last one left in the line or served: they come again at once or not soon.
-const CROWD_TIME: Duration = Duration::from_micros(50);
+const GROUP_COMMIT_DELAY: Duration = Duration::from_micros(50);
 
 /// The lock, held until dropped.
 pub(super) struct Lock {
-    turn: Turn,
+    turn: Leader,
     file: Arc<File>,
 }
 
 impl Lock {
     /// Waits for the lock until the request's time is up. `None`: whoever had it before has served the request.
-    pub(super) fn acquire(place: &Place, request: &Arc<Request>, deadline: Option<Instant>) -> Result<Option<Self>> {
+    pub(super) fn acquire(
+        place: &ResolvedPath,
+        request: &Arc<Request>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Self>> {
         let path = place.lock_path();
         let timeout = request.options.lock_timeout.unwrap_or_default();
         let locked = || Error::Locked { path: place.path.clone(), timeout };
         let failed = |error: io::Error| Error::io(&path, "lock the lock file", &error);
-        let turn = match Turn::wait(&path, request, deadline) {
-            Wait::Turn(turn) => turn,
-            Wait::Served => return Ok(None),
-            Wait::TimedOut => return Err(locked()),
+        let turn = match Leader::wait(&path, request, deadline) {
+            Admission::Leader(turn) => turn,
+            Admission::Completed => return Ok(None),
+            Admission::TimedOut => return Err(locked()),
         };
         loop {
             let file = match turn.lock(|| open(&path), deadline) {
@@ -48,15 +52,15 @@ impl Lock {
         }
     }
 
-    /// The requests to be served under this lock, as [`Turn::take`] has it.
-    pub(super) fn take(&self) -> Vec<Arc<Request>> {
-        self.turn.take()
+    /// The requests to be served under this lock, as [`Leader::take`] has it.
+    pub(super) fn claim_group(&self) -> Vec<Arc<Request>> {
+        self.turn.claim_group()
     }
 
     /// Gives those who came together the last time, and come again at once, the time to do so.
-    pub(super) fn await_crowd(&self) {
+    pub(super) fn wait_for_group(&self) {
         let start = Instant::now();
-        while self.turn.is_less_than_the_last() && start.elapsed() < CROWD_TIME {
+        while self.turn.is_smaller_than_last() && start.elapsed() < GROUP_COMMIT_DELAY {
             std::thread::yield_now();
         }
     }
@@ -84,7 +88,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Creates the lock file for everybody who may read the data file. It is never removed.
-fn create(place: &Place, path: &Path, mode: u32) -> io::Result<()> {
+fn create(place: &ResolvedPath, path: &Path, mode: u32) -> io::Result<()> {
     let readable = mode & 0o444;
     // O_CREAT with O_RDONLY is beyond std's `create`, which wants write access.
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-use crate::text::Text;
+use crate::nul_terminated::NulTerminated;
 use crate::{Batch, Error, Result};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -6,22 +6,22 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// A change copies one part of so many, and shares the others.
-const PARTS: usize = 256;
+const SHARDS: usize = 256;
 
 /// An immutable map of the flags. A changed one shares all but a few parts with the one before.
 #[derive(Clone)]
-pub(crate) struct Flags {
-    parts: [Arc<Part>; PARTS],
+pub(crate) struct ShardedMap {
+    parts: [Arc<Shard>; SHARDS],
     len: usize,
     hasher: RandomState,
 }
 
-type Part = HashTable<Flag>;
+type Shard = HashTable<Flag>;
 
 /// A key and its compact value in one text, with a NUL between them: whoever has found the one has the other.
 #[derive(Clone)]
 pub(crate) struct Flag {
-    text: Text,
+    text: NulTerminated,
     key_len: usize,
 }
 
@@ -31,7 +31,7 @@ impl Flag {
         // With room for both NULs.
         text.try_reserve_exact(key.len() + json.len() + 2).map_err(|_| Error::OutOfMemory)?;
         text.extend([key, "\0", json]);
-        Ok(Self { text: Text::new(text), key_len: key.len() })
+        Ok(Self { text: NulTerminated::new(text), key_len: key.len() })
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -56,9 +56,9 @@ impl Flag {
     }
 }
 
-impl Flags {
+impl ShardedMap {
     pub(crate) fn new() -> Self {
-        let empty = Arc::new(Part::new());
+        let empty = Arc::new(Shard::new());
         Self { parts: std::array::from_fn(|_| Arc::clone(&empty)), len: 0, hasher: RandomState::default() }
     }
 
@@ -122,12 +122,12 @@ impl Flags {
     }
 
     /// A part of our own, to be changed.
-    fn part(&mut self, hash: u64) -> &mut Part {
+    fn part(&mut self, hash: u64) -> &mut Shard {
         Arc::make_mut(&mut self.parts[part_of(hash)])
     }
 }
 
 /// By bits of the hash that its place within the part does not depend on.
 fn part_of(hash: u64) -> usize {
-    (hash >> 40) as usize % PARTS
+    (hash >> 40) as usize % SHARDS
 }

@@ -1,6 +1,5 @@
 //! The few calls to the system that std lacks, each as a safe function.
 
-use crate::lasting::Lasting;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,8 +14,12 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 mod attributes;
+mod fork_safe_mutex;
+mod process_local;
 
 pub(crate) use attributes::copy_attributes;
+pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
+pub(crate) use process_local::ProcessLocal;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -143,7 +146,7 @@ pub(crate) fn is_mapped(address: usize) -> bool {
 }
 
 /// Whether the thread is the one that asks. `std::thread::current` would leave a handle behind in a host's thread.
-pub(crate) fn is_this<T>(thread: &JoinHandle<T>) -> bool {
+pub(crate) fn is_current_thread<T>(thread: &JoinHandle<T>) -> bool {
     // SAFETY: the thread has not been joined, so its number is still its own.
     unsafe { libc::pthread_equal(thread.as_pthread_t(), libc::pthread_self()) != 0 }
 }
@@ -175,7 +178,7 @@ pub(crate) fn thread_number() -> u32 {
 
 /// Something that happens once and for all, to be seen by poll.
 #[derive(Debug)]
-pub(crate) struct Event(Lasting<File>);
+pub(crate) struct Event(ProcessLocal<File>);
 
 impl Event {
     pub(crate) fn new() -> io::Result<Self> {
@@ -184,7 +187,7 @@ impl Event {
             let descriptor = check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
             File::from_raw_fd(descriptor)
         };
-        above_stdio(event).map(|event| Self(Lasting::new(event)))
+        above_stdio(event).map(|event| Self(ProcessLocal::new(event)))
     }
 
     pub(crate) fn raise(&self) {
@@ -279,7 +282,7 @@ pub(crate) fn coarse_clock() -> Duration {
 
 /// A number that differs between this process and all that it was forked from, whatever way that was done, and is
 /// never 0. It costs a look at memory.
-pub(crate) fn process() -> u64 {
+pub(crate) fn process_generation() -> u64 {
     /// What was the last number given, before the fork too.
     static LAST: AtomicU64 = AtomicU64::new(0);
     /// A word that the kernel sets to 0 in a child.
@@ -290,7 +293,7 @@ pub(crate) fn process() -> u64 {
             Some(word) => {
                 // Two threads may both make one: the first stays, the other is one page lost.
                 let _ = WORD.compare_exchange(ptr::null_mut(), word, Ordering::AcqRel, Ordering::Acquire);
-                process()
+                process_generation()
             }
             None => std::process::id().into(),
         };
@@ -326,7 +329,7 @@ fn wiped_word() -> Option<*mut AtomicU64> {
 /// How many bytes of a string in JSON stand before the first quote, backslash or control character: 32 if there is none.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) fn stop(chunk: &[u8; 32]) -> usize {
+pub(crate) fn find_string_end(chunk: &[u8; 32]) -> usize {
     use std::arch::x86_64::*;
     // SAFETY: SSE2 is a part of x86-64; twice sixteen bytes are read from thirty-two.
     let stops = |half: usize| unsafe {
@@ -342,7 +345,7 @@ pub(crate) fn stop(chunk: &[u8; 32]) -> usize {
 /// The same for processors of other kinds.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-pub(crate) fn stop(chunk: &[u8; 32]) -> usize {
+pub(crate) fn find_string_end(chunk: &[u8; 32]) -> usize {
     let is_stop = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
     chunk.iter().position(is_stop).unwrap_or(chunk.len())
 }

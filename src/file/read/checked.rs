@@ -1,9 +1,9 @@
 //! What is kept of the file between reads, and whether it is still what the file holds.
 
-use super::read::{self, Content};
-use super::stamp::Stamp;
-use crate::exclusive::Exclusive;
-use crate::lasting::Lasting;
+use crate::file::load::{self, OpenedFile};
+use crate::file::stamp::Stamp;
+use crate::sys::ForkSafeMutex;
+use crate::sys::ProcessLocal;
 use crate::{Snapshot, document, json, sys};
 use arc_swap::{ArcSwap, Guard};
 use std::ffi::CString;
@@ -14,59 +14,59 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The flags of one version of the file. Its stamp was settled when it was read: whoever finds the same stamp at the
 /// path finds the same content.
-pub(super) struct Picture {
-    pub(super) stamp: Stamp,
-    pub(super) flags: Snapshot,
-    /// Kept open: the stamp may be settled only as long as it is.
-    _file: Option<Lasting<File>>,
+pub(in crate::file) struct CachedFile {
+    pub(in crate::file) stamp: Stamp,
+    pub(in crate::file) flags: Snapshot,
+    /// CachedRef open: the stamp may be settled only as long as it is.
+    _file: Option<ProcessLocal<File>>,
 }
 
 /// A picture in use, borrowed without a lock.
-pub(super) type Kept = Guard<Arc<Picture>>;
+pub(in crate::file) type CachedRef = Guard<Arc<CachedFile>>;
 
-pub(super) struct Cache {
+pub(in crate::file) struct Cache {
     path: PathBuf,
     /// The same, as stat takes it.
     c_path: CString,
     max_bytes: usize,
     /// Each was read later than the one before.
-    kept: ArcSwap<Picture>,
+    kept: ArcSwap<CachedFile>,
     /// One thread at a time reads the file anew; the others would take as long, and as much memory.
-    loader: Exclusive,
+    loader: ForkSafeMutex,
     /// A file system of which nothing is kept.
     remote: AtomicU64,
 }
 
 impl Cache {
-    pub(super) fn new(path: &Path, c_path: CString, max_bytes: usize) -> Self {
+    pub(in crate::file) fn new(path: &Path, c_path: CString, max_bytes: usize) -> Self {
         // The stamp of no file.
-        let nothing = Picture { stamp: Stamp::default(), flags: Snapshot::default(), _file: None };
+        let nothing = CachedFile { stamp: Stamp::default(), flags: Snapshot::default(), _file: None };
         let kept = ArcSwap::from_pointee(nothing);
-        Self { path: path.into(), c_path, max_bytes, kept, loader: Exclusive::new(), remote: AtomicU64::new(0) }
+        Self { path: path.into(), c_path, max_bytes, kept, loader: ForkSafeMutex::new(), remote: AtomicU64::new(0) }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::file) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The picture as it is, without a look at the file.
-    pub(super) fn kept(&self) -> Kept {
+    pub(in crate::file) fn kept(&self) -> CachedRef {
         self.kept.load()
     }
 
     /// The picture, if the file still has its stamp.
-    pub(super) fn current(&self) -> Option<Kept> {
+    pub(in crate::file) fn current(&self) -> Option<CachedRef> {
         let kept = self.kept.load();
         self.stamp().filter(|stamp| *stamp == kept.stamp).map(|_| kept)
     }
 
     /// The picture of what the file holds now, read anew if need be. `None`: it is not one to be kept (missing,
     /// corrupt, only just changed, on another machine) and must be read as if nothing were kept.
-    pub(super) fn picture(&self) -> Option<Kept> {
+    pub(in crate::file) fn picture(&self) -> Option<CachedRef> {
         // In this order: what the path leads to after the picture was made.
         let kept = self.kept.load();
         let stamp = self.stamp()?;
-        if stamp == kept.stamp { Some(kept) } else { self.renew(&stamp) }
+        if stamp == kept.stamp { Some(kept) } else { self.reload(&stamp) }
     }
 
     fn stamp(&self) -> Option<Stamp> {
@@ -74,11 +74,11 @@ impl Cache {
     }
 
     #[cold]
-    fn renew(&self, seen: &Stamp) -> Option<Kept> {
+    fn reload(&self, seen: &Stamp) -> Option<CachedRef> {
         if seen.device() == self.remote.load(Relaxed) {
             return None;
         }
-        let _turn = self.loader.enter();
+        let _turn = self.loader.lock();
         if let Some(kept) = self.current() {
             return Some(kept);
         }
@@ -88,10 +88,10 @@ impl Cache {
     }
 
     /// `None` is no error: whoever reads without a cache will meet it and settle or tell it.
-    fn read(&self) -> Option<Picture> {
+    fn read(&self) -> Option<CachedFile> {
         let before = sys::coarse_clock();
         let mut bytes = Vec::new();
-        let Content { file, stamp } = read::load(&self.path, self.max_bytes, &mut bytes).ok()??;
+        let OpenedFile { file, stamp } = load::load(&self.path, self.max_bytes, &mut bytes).ok()??;
         if sys::is_remote(&file) {
             self.remote.store(stamp.device(), Relaxed);
             return None;
@@ -100,6 +100,6 @@ impl Cache {
             return None;
         }
         let flags = document::snapshot(json::utf8(&bytes).ok()?, self.max_bytes).ok()?.indexed().ok()?;
-        Some(Picture { stamp, flags, _file: Some(Lasting::new(sys::above_stdio(file).ok()?)) })
+        Some(CachedFile { stamp, flags, _file: Some(ProcessLocal::new(sys::above_stdio(file).ok()?)) })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Shared text that never changes, with a NUL behind it so that C can borrow it as it is.
 #[derive(Clone)]
-pub(crate) enum Text {
+pub(crate) enum NulTerminated {
     /// In one piece with its count of owners: it is at hand at once.
     Short(Arc<str>),
     /// As it was written: for a copy there may be no memory.
@@ -16,7 +16,7 @@ pub(crate) enum Text {
 /// A text that is longer than this is not copied.
 const SHORT: usize = 4096;
 
-impl Text {
+impl NulTerminated {
     pub(crate) fn new(mut text: String) -> Self {
         text.push('\0');
         if text.len() <= SHORT { Self::Short(text.into()) } else { Self::Long(Arc::new(text)) }
@@ -38,46 +38,46 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for NulTerminated {
     fn from(text: &str) -> Self {
         Self::new(text.to_owned())
     }
 }
 
-impl Borrow<str> for Text {
+impl Borrow<str> for NulTerminated {
     fn borrow(&self) -> &str {
         self.as_str()
     }
 }
 
 // All as the borrowed str has it, or a map could not be asked by one.
-impl Hash for Text {
+impl Hash for NulTerminated {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
 }
 
-impl PartialEq for Text {
+impl PartialEq for NulTerminated {
     fn eq(&self, other: &Self) -> bool {
         self.with_nul() == other.with_nul()
     }
 }
 
-impl Eq for Text {}
+impl Eq for NulTerminated {}
 
-impl Ord for Text {
+impl Ord for NulTerminated {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
     }
 }
 
-impl PartialOrd for Text {
+impl PartialOrd for NulTerminated {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for NulTerminated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_str().fmt(f)
     }

@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Where the file really is: symbolic links are followed, so that they survive its replacement.
-pub(super) struct Place {
+pub(super) struct ResolvedPath {
     pub(super) path: PathBuf,
     pub(super) directory: PathBuf,
     name: OsString,
 }
 
-impl Place {
+impl ResolvedPath {
     /// A link that points nowhere or a missing directory is an error, a missing file is not.
     pub(super) fn resolve(path: &Path) -> Result<Self> {
         let real = match path.canonicalize() {

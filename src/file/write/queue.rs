@@ -31,12 +31,12 @@ struct Registry {
     queues: Vec<Queue>,
 }
 
-/// The threads that want the lock of one file; the first in line holds it or waits for other processes.
+/// The threads that want the lock of one file; the first in waiters holds it or waits for other processes.
 struct Queue {
     path: PathBuf,
-    line: VecDeque<Place>,
-    /// How many were in the line when the last turn ended, those it served among them: as many may come again.
-    crowd: usize,
+    waiters: VecDeque<QueueEntry>,
+    /// How many were in the waiters when the last turn ended, those it served among them: as many may come again.
+    last_group_len: usize,
     /// The descriptor that is locked or about to be.
     descriptor: Option<RawFd>,
     waiter: Waiter,
@@ -47,8 +47,8 @@ impl Queue {
     fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            line: VecDeque::new(),
-            crowd: 0,
+            waiters: VecDeque::new(),
+            last_group_len: 0,
             descriptor: None,
             waiter: Waiter::None,
             changed: Arc::new(Condvar::new()),
@@ -56,16 +56,16 @@ impl Queue {
     }
 
     fn is_idle(&self) -> bool {
-        self.line.is_empty() && !matches!(self.waiter, Waiter::Blocked)
+        self.waiters.is_empty() && !matches!(self.waiter, Waiter::Blocked)
     }
 }
 
-/// A place in the line.
-struct Place {
+/// A entry in the waiters.
+struct QueueEntry {
     ticket: u64,
     request: Arc<Request>,
     /// Whoever has the turn is at work on it.
-    taken: bool,
+    claimed: bool,
 }
 
 /// A thread that blocks in flock, because polling starves and a blocking flock has no timeout. It outlives the caller
@@ -87,7 +87,7 @@ impl Registry {
                 std::mem::forget(file);
             }
         }
-        self.process = sys::process();
+        self.process = sys::process_generation();
         self.generation += 1;
     }
 
@@ -95,8 +95,8 @@ impl Registry {
         self.queues.iter_mut().find(|queue| queue.path.as_os_str() == path.as_os_str())
     }
 
-    /// Gives back what nobody in the line needs any more. The queue of a crowd stays, to know it when it comes again.
-    fn tidy(&mut self, path: &Path) {
+    /// Gives back what nobody in the waiters needs any more. The queue of a last_group_len stays, to know it when it comes again.
+    fn remove_if_idle(&mut self, path: &Path) {
         let Some(queue) = self.queue(path).filter(|queue| queue.is_idle()) else {
             return;
         };
@@ -104,7 +104,7 @@ impl Registry {
         if let Waiter::Done(Ok(file)) = std::mem::replace(&mut queue.waiter, Waiter::None) {
             sys::unlock(&file);
         }
-        if queue.crowd < 2 {
+        if queue.last_group_len < 2 {
             self.queues.retain(|queue| queue.path.as_os_str() != path.as_os_str());
         }
     }
@@ -112,13 +112,13 @@ impl Registry {
 
 /// Called when the library is loaded, while no thread can be inside it: a fork in the middle of doing this at the
 /// first call would leave the child without it, or waiting for a thread that it does not have.
-pub(crate) extern "C" fn survive_forks() {
+pub(crate) extern "C" fn register_fork_handlers() {
     sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
     let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    if registry.process != sys::process() {
+    if registry.process != sys::process_generation() {
         registry.reset();
     }
     registry
@@ -151,16 +151,16 @@ extern "C" fn after_fork_in_child() {
 }
 
 /// What came of waiting for the turn.
-pub(super) enum Wait {
-    Turn(Turn),
+pub(super) enum Admission {
+    Leader(Leader),
     /// The request was served by somebody before us.
-    Served,
+    Completed,
     /// The deadline came first; nobody is at work on the request, nor will be.
     TimedOut,
 }
 
-/// The turn at one lock file: the place at the head of the line, which is left when dropped.
-pub(super) struct Turn {
+/// The turn at one lock file: the entry at the head of the waiters, which is left when dropped.
+pub(super) struct Leader {
     path: PathBuf,
     ticket: u64,
     generation: u64,
@@ -168,9 +168,9 @@ pub(super) struct Turn {
     changed: Arc<Condvar>,
 }
 
-impl Turn {
+impl Leader {
     /// Waits until nobody in this process is before us, or the request has been served.
-    pub(super) fn wait(path: &Path, request: &Arc<Request>, deadline: Option<Instant>) -> Wait {
+    pub(super) fn wait(path: &Path, request: &Arc<Request>, deadline: Option<Instant>) -> Admission {
         let mut registry = registry();
         registry.last_ticket += 1;
         let (ticket, generation) = (registry.last_ticket, registry.generation);
@@ -179,25 +179,25 @@ impl Turn {
             registry.queues.push(Queue::new(path));
         }
         let Some(queue) = registry.queue(path) else { unreachable!("it was added") };
-        queue.line.push_back(Place { ticket, request: Arc::clone(request), taken: false });
+        queue.waiters.push_back(QueueEntry { ticket, request: Arc::clone(request), claimed: false });
         let changed = Arc::clone(&queue.changed);
         let turn = Self { path: path.to_owned(), ticket, generation, request: Arc::clone(request), changed };
         loop {
-            if request.is_served() {
+            if request.is_complete() {
                 drop(registry);
-                return Wait::Served;
+                return Admission::Completed;
             }
-            let line = &turn.queue(&mut registry).line;
-            if line.front().is_some_and(|first| first.ticket == ticket) {
-                return Wait::Turn(turn);
+            let waiters = &turn.queue(&mut registry).waiters;
+            if waiters.front().is_some_and(|first| first.ticket == ticket) {
+                return Admission::Leader(turn);
             }
             // What is being done can no longer be called off.
-            let taken = line.iter().any(|place| place.ticket == ticket && place.taken);
+            let taken = waiters.iter().any(|entry| entry.ticket == ticket && entry.claimed);
             let deadline = deadline.filter(|_| !taken);
             if has_passed(deadline) {
-                turn.queue(&mut registry).line.retain(|place| place.ticket != ticket);
+                turn.queue(&mut registry).waiters.retain(|entry| entry.ticket != ticket);
                 drop(registry);
-                return Wait::TimedOut;
+                return Admission::TimedOut;
             }
             registry = sleep(registry, &turn.changed, deadline);
         }
@@ -205,22 +205,22 @@ impl Turn {
 
     /// The requests to be served in this turn, our own first, each in the order in which it came: those taken before
     /// and those that have come since. They must be served before the turn is dropped, or wait for another.
-    pub(super) fn take(&self) -> Vec<Arc<Request>> {
+    pub(super) fn claim_group(&self) -> Vec<Arc<Request>> {
         let mut registry = registry();
-        let line = &mut self.queue(&mut registry).line;
-        let ours = line.iter_mut().filter(|place| place.request.goes_with(&self.request));
-        ours.map(|place| {
-            place.taken = true;
-            Arc::clone(&place.request)
+        let waiters = &mut self.queue(&mut registry).waiters;
+        let ours = waiters.iter_mut().filter(|entry| entry.request.can_share_write_with(&self.request));
+        ours.map(|entry| {
+            entry.claimed = true;
+            Arc::clone(&entry.request)
         })
         .collect()
     }
 
-    /// Whether fewer are in the line than when the last turn ended.
-    pub(super) fn is_less_than_the_last(&self) -> bool {
+    /// Whether fewer are in the waiters than when the last turn ended.
+    pub(super) fn is_smaller_than_last(&self) -> bool {
         let mut registry = registry();
         let queue = self.queue(&mut registry);
-        queue.line.len() < queue.crowd
+        queue.waiters.len() < queue.last_group_len
     }
 
     /// Locks the file that `open` opens against other processes. `None`: the deadline came first.
@@ -289,7 +289,7 @@ impl Turn {
                 }
                 queue.waiter = Waiter::Done(result.map(|()| waited_for));
                 queue.changed.notify_all();
-                registry.tidy(&path);
+                registry.remove_if_idle(&path);
             }
         };
         sys::spawn("flagstore-lock", 64 << 10, Box::new(wait)).map(drop).inspect_err(|_| {
@@ -306,14 +306,14 @@ impl Turn {
         }
     }
 
-    /// Unlocks and closes the file; the place in the line is kept.
+    /// Unlocks and closes the file; the entry in the waiters is kept.
     pub(super) fn release(&self, file: Arc<File>) {
         sys::unlock(&file);
         self.forget();
     }
 }
 
-impl Drop for Turn {
+impl Drop for Leader {
     fn drop(&mut self) {
         let mut registry = registry();
         if registry.generation != self.generation {
@@ -323,19 +323,19 @@ impl Drop for Turn {
         let Some(queue) = registry.queue(&self.path) else {
             return;
         };
-        let had_the_turn = queue.line.front().is_some_and(|first| first.ticket == self.ticket);
-        let before = queue.line.len();
-        // Only who has the turn may take others out: it counts on its own place until here.
-        queue.line.retain(|place| place.ticket != self.ticket && !(had_the_turn && place.request.is_served()));
+        let had_the_turn = queue.waiters.front().is_some_and(|first| first.ticket == self.ticket);
+        let before = queue.waiters.len();
+        // Only who has the turn may take others out: it counts on its own entry until here.
+        queue.waiters.retain(|entry| entry.ticket != self.ticket && !(had_the_turn && entry.request.is_complete()));
         if had_the_turn {
-            queue.crowd = before;
-            queue.line.iter_mut().for_each(|place| place.taken = false);
+            queue.last_group_len = before;
+            queue.waiters.iter_mut().for_each(|entry| entry.claimed = false);
         }
         // All others there were, those just taken out too.
         if before > 1 {
             queue.changed.notify_all();
         }
-        registry.tidy(&self.path);
+        registry.remove_if_idle(&self.path);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
-use super::{object, text};
+use super::{arguments, object};
 use crate::{FlagStore, Result, Value, ValueRef};
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -17,7 +17,7 @@ pub extern "C" fn flagstore_get(
     key: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
-    guard(error, ptr::null_mut(), || get(handle(store)?, text::text(key, "key")?, &mut 0))
+    guard(error, ptr::null_mut(), || get(handle(store)?, arguments::text(key, "key")?, &mut 0))
 }
 
 /// Stores the JSON value that `json` spells under `key`. true: done; false: failed, and nothing has changed, except
@@ -29,7 +29,7 @@ pub extern "C" fn flagstore_set(
     json: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || set(handle(store)?, text::text(key, "key")?, text::text(json, "json")?))
+    guard(error, false, || set(handle(store)?, arguments::text(key, "key")?, arguments::text(json, "json")?))
 }
 
 /// Removes the flag. true: it existed; false with *error NULL: it did not; false with *error set: the call failed.
@@ -39,13 +39,13 @@ pub extern "C" fn flagstore_delete(
     key: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || handle(store)?.delete(text::text(key, "key")?))
+    guard(error, false, || handle(store)?.delete(arguments::text(key, "key")?))
 }
 
 /// Every flag as of one moment, as one compact JSON object, to be freed; NULL: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_list_all(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> *mut c_char {
-    guard(error, ptr::null_mut(), || object::hand_out_text(&handle(store)?.list_json()?))
+    guard(error, ptr::null_mut(), || object::text_into_raw(&handle(store)?.list_json()?))
 }
 
 /// The number of flags; -1: failed.
@@ -59,17 +59,17 @@ pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Resul
     let (mut found, mut written) = (Ok(ptr::null_mut()), None);
     store.visit(key, &mut |value| match value.map(ValueRef::compact_json) {
         None => {}
-        Some(Ok(Cow::Borrowed(json))) => found = hand_out(json, length),
+        Some(Ok(Cow::Borrowed(json))) => found = into_raw(json, length),
         // To be copied when what it was read from is gone.
         Some(Ok(Cow::Owned(json))) => written = Some(json),
         Some(Err(error)) => found = Err(error.of_flag(key)),
     })?;
-    written.map_or(found, |json| hand_out(&json, length))
+    written.map_or(found, |json| into_raw(&json, length))
 }
 
-fn hand_out(json: &str, length: &mut usize) -> Result<*mut c_char> {
+fn into_raw(json: &str, length: &mut usize) -> Result<*mut c_char> {
     *length = json.len();
-    object::hand_out_text(json)
+    object::text_into_raw(json)
 }
 
 pub(super) fn set(store: &dyn FlagStore, key: &str, json: &str) -> Result<bool> {

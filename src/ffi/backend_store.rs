@@ -1,10 +1,10 @@
 //! A backend of the caller's own: a table of C functions behind the same contract.
 
-use crate::change::{Changes, Stop};
-use crate::exclusive::{Exclusive, Held};
 use crate::ffi::{flagstore_backend_t, flagstore_error_t, flagstore_reply_t, take_error};
-use crate::json::{Fault, MAX_BYTES, Scanner};
-use crate::text::Text;
+use crate::json::{MAX_BYTES, ParseError, Scanner};
+use crate::nul_terminated::NulTerminated;
+use crate::stop_token::{RevisionCounter, StopToken};
+use crate::sys::{ForkSafeMutex, ForkSafeMutexGuard};
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -12,35 +12,35 @@ use std::ptr;
 use std::time::Instant;
 
 /// A store over a table of C functions. One call at a time goes out to them.
-pub(crate) struct CustomFlagStore {
+pub(crate) struct BackendStore {
     backend: flagstore_backend_t,
-    turn: Exclusive,
-    changes: Changes,
+    turn: ForkSafeMutex,
+    changes: RevisionCounter,
 }
 
 // SAFETY: whoever opens such a store promises functions that may be called from any thread, one at a time, with
 // this context.
-unsafe impl Send for CustomFlagStore {}
+unsafe impl Send for BackendStore {}
 // SAFETY: as above; `turn` keeps the calls apart.
-unsafe impl Sync for CustomFlagStore {}
+unsafe impl Sync for BackendStore {}
 
 /// The values that a backend handed over, or the first thing that was wrong with them.
 type Replies = Result<BTreeMap<String, Value>>;
 
-impl CustomFlagStore {
+impl BackendStore {
     pub(crate) fn new(backend: flagstore_backend_t) -> Self {
-        Self { backend, turn: Exclusive::new(), changes: Changes::new() }
+        Self { backend, turn: ForkSafeMutex::new(), changes: RevisionCounter::new() }
     }
 
-    fn enter(&self) -> Result<Held<'_>> {
-        self.turn.enter().ok_or_else(|| failure("the backend called the store that it serves"))
+    fn enter(&self) -> Result<ForkSafeMutexGuard<'_>> {
+        self.turn.lock().ok_or_else(|| failure("the backend called the store that it serves"))
     }
 
     /// Runs `work` with the backend to itself; what fails is logged, unless the call does that.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         let done = self.enter().and_then(|_turn| work(self));
         done.inspect_err(|error| {
-            if !error.is_of_the_call() {
+            if !error.is_caller_error() {
                 error.log();
             }
         })
@@ -49,7 +49,7 @@ impl CustomFlagStore {
     fn get_now(&self, key: &str) -> Result<Option<Value>> {
         let get = self.backend.get.ok_or(Error::NotImplemented("get"))?;
         let mut reply = flagstore_reply_t::to_get(key);
-        let name = Text::from(key);
+        let name = NulTerminated::from(key);
         // SAFETY: the function takes these by contract; key and reply live during the call.
         called("get", |error| unsafe { get(self.backend.context, pointer(&name), key.len(), &mut reply, error) })?;
         Ok(reply.finish()?.remove(key))
@@ -65,7 +65,7 @@ impl CustomFlagStore {
 
     fn set_now(&self, key: &str, value: &Value) -> Result<()> {
         let set = self.backend.set.ok_or(Error::NotImplemented("set"))?;
-        let (name, json) = (Text::from(key), value.text());
+        let (name, json) = (NulTerminated::from(key), value.text());
         // SAFETY: the function takes these by contract; key and text live during the call.
         let result = called("set", |error| unsafe {
             set(self.backend.context, pointer(&name), key.len(), pointer(json), json.as_str().len(), error)
@@ -77,7 +77,7 @@ impl CustomFlagStore {
 
     fn remove_now(&self, key: &str) -> Result<bool> {
         let remove = self.backend.remove.ok_or(Error::NotImplemented("remove"))?;
-        let (name, mut existed) = (Text::from(key), false);
+        let (name, mut existed) = (NulTerminated::from(key), false);
         // SAFETY: the function takes these by contract; key and answer live during the call.
         let result = called("remove", |error| unsafe {
             remove(self.backend.context, pointer(&name), key.len(), &mut existed, error)
@@ -110,7 +110,7 @@ impl CustomFlagStore {
     }
 }
 
-impl Drop for CustomFlagStore {
+impl Drop for BackendStore {
     fn drop(&mut self) {
         if let Some(close) = self.backend.close {
             // SAFETY: the function takes this by contract; nobody calls the backend after it.
@@ -119,8 +119,8 @@ impl Drop for CustomFlagStore {
     }
 }
 
-/// Text as C likes it: with a NUL behind it, and never a pointer to nowhere, as an empty str may be.
-fn pointer(text: &Text) -> *const c_char {
+/// NulTerminated as C likes it: with a NUL behind it, and never a pointer to nowhere, as an empty str may be.
+fn pointer(text: &NulTerminated) -> *const c_char {
     text.with_nul().as_ptr().cast()
 }
 
@@ -177,7 +177,7 @@ fn checked(of: Option<&str>, key: Option<&[u8]>, json: &[u8]) -> Result<(String,
     }
 }
 
-impl FlagStore for CustomFlagStore {
+impl FlagStore for BackendStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
         self.exclusively(|store| store.get_now(key))
     }
@@ -199,7 +199,7 @@ impl FlagStore for CustomFlagStore {
             }
             Ok(snapshot.finish())
         };
-        build().map_err(|_: Fault| Error::OutOfMemory)
+        build().map_err(|_: ParseError| Error::OutOfMemory)
     }
 
     fn len(&self) -> Result<usize> {
@@ -214,7 +214,7 @@ impl FlagStore for CustomFlagStore {
         Ok(self.changes.revision())
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&Stop>) -> Result<Option<u64>> {
+    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
         Ok(self.changes.wait(seen, deadline, stop))
     }
 

@@ -1,4 +1,4 @@
-//! Text that C hands in.
+//! NulTerminated that C hands in.
 
 use crate::{Error, Result};
 use std::ffi::{CStr, c_char};
@@ -14,7 +14,7 @@ pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
 }
 
 /// `length` bytes of the caller's, in UTF-8.
-pub(super) fn sized<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a str> {
+pub(super) fn text_with_length<'a>(pointer: *const c_char, length: usize, name: &str) -> Result<&'a str> {
     utf8(bytes(pointer, length, name)?, name)
 }
 
@@ -56,7 +56,7 @@ pub(super) fn lossy(pointer: *const c_char) -> String {
 }
 
 /// Stores a length where the caller wants to know it.
-pub(super) fn put(room: *mut usize, length: usize) {
+pub(super) fn write_len(room: *mut usize, length: usize) {
     if !room.is_null() {
         // SAFETY: the caller promises room for a size.
         unsafe { *room = length };

@@ -2,12 +2,12 @@ use super::MAX_BYTES;
 
 /// A range of bytes in the scanned text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
+pub(crate) struct Span {
     start: u32,
     end: u32,
 }
 
-impl Mark {
+impl Span {
     pub(crate) fn new(start: usize, end: usize) -> Self {
         debug_assert!(end <= MAX_BYTES);
         Self { start: start as u32, end: end as u32 }
@@ -33,7 +33,7 @@ impl Mark {
 /// A string between its quotes, as it stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Quoted {
-    pub(crate) mark: Mark,
+    pub(crate) span: Span,
     /// Whether there is an escape in it.
     pub(crate) escaped: bool,
 }
