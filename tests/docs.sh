@@ -48,9 +48,9 @@ run() {
 
 # A checkout for the recipes. Its cargo brings the library that was built before the tests.
 checkout=$work/checkout
-mkdir -p "$checkout" "$work/bin"
-ln -s "$include" "$checkout/include"
+mkdir -p "$checkout/include" "$work/bin"
 ln -s "$root/examples-c" "$root/tests" "$checkout"
+ln -s "$include/flagstore.h" "$include/flagstore.hpp" "$root"/include/*/ "$checkout/include"
 built=$(dirname "$(readlink -f "$lib/libflagstore.so")") # the archive stands where the library really is
 cat >"$work/bin/cargo" <<END
 #!/bin/sh
