@@ -20,19 +20,21 @@
 
 mod error;
 mod store;
-
-mod batch;
-mod snapshot;
-mod stop_token;
 mod value;
+mod snapshot;
+mod batch;
 mod watch;
 
-mod document;
+mod stop_token;
+mod background_thread;
+mod revision_counter;
+
 mod json;
 mod nul_terminated;
+mod document;
 
-mod file;
 mod memory;
+mod file;
 
 #[allow(unsafe_code)]
 mod sys;
