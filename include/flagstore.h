@@ -17,8 +17,8 @@
        pointer to anything else, is a bug of the caller, as everywhere in C.
     5. A store may be used from any number of threads at once without locking. `const flagstore_t *`
        marks calls that only read. An object is freed when no other thread is inside a call with it.
-    6. Nothing is printed unless logging was asked for, no signal is raised, and a bug in the library
-       is FLAGSTORE_INTERNAL, not an abort. No function may be called from a signal handler.
+    6. Nothing is printed unless logging was asked for, no signal is raised, and a bug in the
+       library is FLAGSTORE_INTERNAL, not an abort. No function may be called from a signal handler.
     7. JSON that comes back is compact and in UTF-8 (non-ASCII unescaped), with sorted keys at every
        level, a NUL at the end and none inside. Numbers keep the exact digits that were stored. JSON
        that goes in may have any layout, up to 127 levels deep; of a key that an object repeats, the
@@ -349,7 +349,7 @@ int64_t flagstore_len(const flagstore_t *store, flagstore_error_t **error);
 
 /* Each getter returns the value, or `fallback` if it has no value to return: the flag is absent,
    which is no error; its value is of another type or out of range, FLAGSTORE_TYPE_MISMATCH; or
-   the call failed. With `error` NULL a getter is one line that never stops a program.
+   the call failed.
 
    Only flagstore_get_string allocates memory that the caller frees. */
 
