@@ -9,7 +9,7 @@ use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle, shared};
-use crate::{Change, Error, Watch};
+use crate::{Change, Error, Result, Watch};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -63,17 +63,9 @@ pub extern "C" fn flagstore_wait(
         if revision.is_null() {
             return Err(Error::InvalidArgument("revision is NULL".into()));
         }
-        let timeout = match timeout_ms {
-            -1 => None,
-            given => match u64::try_from(given) {
-                Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
-                Err(_) => return Err(Error::InvalidArgument(format!("timeout_ms is {given}"))),
-            },
-        };
         // SAFETY: the caller promises a revision to read and write.
         let seen = unsafe { *revision };
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(now) = handle(store)?.wait(seen, deadline, None)? else {
+        let Some(now) = handle(store)?.wait(seen, deadline(timeout_ms)?, None)? else {
             return Ok(false);
         };
         // SAFETY: as above.
@@ -113,6 +105,15 @@ pub extern "C" fn flagstore_watch(
         })?;
         Ok(object::into_raw(Kind::Watch, flagstore_watch_t { _watch: watch }))
     })
+}
+
+/// When the time is over; `None`: never.
+fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
+    match u64::try_from(timeout_ms) {
+        Ok(milliseconds) => Ok(Instant::now().checked_add(Duration::from_millis(milliseconds))),
+        Err(_) if timeout_ms == -1 => Ok(None),
+        Err(_) => Err(Error::InvalidArgument(format!("timeout_ms is {timeout_ms}"))),
+    }
 }
 
 /// What the caller wants back, in whatever thread.

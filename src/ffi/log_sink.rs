@@ -44,7 +44,7 @@ fn set_up() {
 }
 
 fn level_of_environment() -> Option<Level> {
-    // Whoever runs a program of another user's must not decide what it prints.
+    // A stranger's environment must not decide what a privileged program prints.
     if sys::is_privileged() {
         return None;
     }
