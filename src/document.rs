@@ -168,11 +168,11 @@ impl<'a> Document<'a> {
         writer.raw("{")?;
         let mut flags = (self.text.len() <= keep).then(Vec::new);
         if let Some(flags) = &mut flags {
-            let most = self.flags.len() + batch.edits().count();
+            let most = self.flags.len() + batch.changes().count();
             flags.try_reserve_exact(most).map_err(|_| ParseError::OutOfMemory)?;
         }
         let mut kept = if batch.clears() { self.flags.len() } else { 0 };
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let place = self.place(key);
             let (Ok(end) | Err(end)) = place;
             if kept <= end {
@@ -213,10 +213,10 @@ impl<'a> Document<'a> {
     }
 
     fn changed_by(&self, batch: &Batch) -> Result<bool, ParseError> {
-        if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
+        if batch.clears() && self.flags.len() != batch.changes().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let same = match (self.get(key), value) {
                 (Some(old), Some(new)) => Value::canonical(old.text(), self.limit)? == *new,
                 (None, None) => true,

@@ -66,6 +66,10 @@ pub struct StopToken {
 
 impl StopToken {
     /// Not yet set.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it has no descriptor left.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self { set: AtomicBool::new(false), event: sys::Event::new()? })
     }

@@ -1,5 +1,6 @@
 use crate::stop_token::StopToken;
 use crate::{Error, FlagStore, Result, Snapshot, sys};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +13,8 @@ const RESTLESS: Duration = Duration::from_millis(200);
 /// How long to wait before asking a store again that could not answer.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// One flag that changed; what was and what is are compact JSON texts, `None` for a flag that was or is not there.
+/// One flag that changed. Both values are compact JSON text; `None`: there was, or is, no such flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
     /// With the NUL behind it, as all of them.
     key: &'a str,
@@ -42,6 +44,13 @@ impl<'a> Change<'a> {
     }
 }
 
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, old, new) = (self.key(), self.old_json(), self.new_json());
+        f.debug_struct("Change").field("key", &key).field("old_json", &old).field("new_json", &new).finish()
+    }
+}
+
 fn trim(text: &str) -> &str {
     text.strip_suffix('\0').unwrap_or(text)
 }
@@ -50,6 +59,21 @@ fn trim(text: &str) -> &str {
 ///
 /// Dropping it waits for a call that is under way, unless it is dropped inside that very call. A forked child has no
 /// such thread: nothing is called there, and dropping the watch does not wait.
+///
+/// ```
+/// use flagstore::{FlagStore, InMemoryFlagStore, Watch};
+/// use std::sync::{Arc, mpsc};
+///
+/// let store = Arc::new(InMemoryFlagStore::new());
+/// let (sender, receiver) = mpsc::channel();
+/// let watch = Watch::start(store.clone(), Some("limit".into()), move |change| {
+///     let _ = sender.send(change.new_json().map(str::to_owned));
+/// })?;
+/// store.set("limit", 3.into())?;
+/// assert_eq!(receiver.recv().ok().flatten().as_deref(), Some("3"));
+/// drop(watch);
+/// # Ok::<(), flagstore::Error>(())
+/// ```
 pub struct Watch {
     stop: Arc<StopToken>,
     store: Arc<dyn FlagStore>,
@@ -58,7 +82,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches one flag, or all if `key` is `None`. What changes after this has returned is seen.
+    /// Watches one flag, or all if `key` is `None`. What changes after this has returned is seen. A store that cannot
+    /// be read for a while keeps its last good snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store's [`revision`](FlagStore::revision) and [`list_all`](FlagStore::list_all);
+    /// [`Error::Io`] if the system has no thread or descriptor left.
     pub fn start(
         store: Arc<dyn FlagStore>,
         key: Option<String>,
@@ -71,6 +101,12 @@ impl Watch {
         let watcher = Watcher { store: Arc::clone(&store), stop: Arc::clone(&stop), key, callback, revision, picture };
         let thread = sys::spawn("flagstore-watch", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
         Ok(Self { stop, store, thread: Some(thread), process: sys::process_generation() })
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 
@@ -122,7 +158,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
 
     /// Waits for a change and then for quiet. `false`: stopped.
     fn debounce(&mut self) -> Result<bool> {
-        let Some(revision) = self.store.wait(self.revision, None, Some(&self.stop))? else {
+        let Some(revision) = self.store.wait_unless_stopped(self.revision, None, &self.stop)? else {
             return Ok(false);
         };
         self.revision = revision;
@@ -130,7 +166,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
         loop {
             let now = Instant::now();
             let quiet = (now + DEBOUNCE).min(restless);
-            match self.store.wait(self.revision, Some(quiet), Some(&self.stop))? {
+            match self.store.wait_unless_stopped(self.revision, Some(quiet), &self.stop)? {
                 Some(revision) if now < restless => self.revision = revision,
                 _ => return Ok(!self.stop.is_set()),
             }

@@ -66,7 +66,7 @@ pub extern "C" fn flagstore_wait(
         // SAFETY: the caller promises a revision to read and write.
         let seen = unsafe { *revision };
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(now) = handle(store)?.wait(seen, deadline, None)? else {
+        let Some(now) = handle(store)?.wait(seen, deadline)? else {
             return Ok(false);
         };
         // SAFETY: as above.

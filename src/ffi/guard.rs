@@ -60,7 +60,7 @@ impl Error {
                 | InvalidJson { .. }
                 | TypeMismatch { .. }
                 | OutOfMemory
-                | TooLarge { .. }
+                | TooLarge { path: None, .. }
                 | Internal(_)
         )
     }

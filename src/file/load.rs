@@ -58,7 +58,7 @@ fn stamp_of_directory(path: &Path) -> Result<Option<Stamp>> {
 /// A file that is not there is an empty store, but a link to nowhere or an unmounted directory must not turn every
 /// flag off.
 fn check_absence(path: &Path) -> Result<()> {
-    let gone = |what: &Path, action| Err(Error::Io { path: what.to_owned(), action, errno: libc::ENOENT });
+    let gone = |what: &Path, action| Err(Error::Io { path: what.to_owned(), action, source: libc::ENOENT.into() });
     if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         return gone(path, "follow the link");
     }
@@ -100,7 +100,7 @@ pub(super) fn check_regular(path: &Path, mode: u32) -> Result<()> {
         libc::S_IFDIR => libc::EISDIR,
         _ => libc::EINVAL,
     };
-    Err(Error::Io { path: path.to_owned(), action: "use what is not a regular file", errno })
+    Err(Error::Io { path: path.to_owned(), action: "use what is not a regular file", source: errno.into() })
 }
 
 /// The file, if it holds just these bytes. Of whatever else there is a proper read tells.
@@ -133,8 +133,7 @@ pub(super) fn load(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Resul
     let Some((file, stamp)) = open(path)? else {
         return Ok(None);
     };
-    let too_large =
-        || Error::Io { path: path.to_owned(), action: "read a file larger than max_bytes", errno: libc::EFBIG };
+    let too_large = || Error::TooLarge { path: Some(path.to_owned()), key: None };
     let size = usize::try_from(stamp.size()).ok().filter(|size| *size <= max_bytes).ok_or_else(too_large)?;
     let missing = size.saturating_sub(buffer.len());
     buffer.try_reserve_exact(missing).map_err(|_| refused(path, &[], ParseError::OutOfMemory))?;
@@ -173,7 +172,7 @@ pub(super) fn refused(path: &Path, bytes: &[u8], fault: ParseError) -> Error {
             let (line, column) = json::line_and_column(bytes, at);
             Error::Corrupt { path, line, column, problem }
         }
-        ParseError::TooLarge => Error::Io { path, action: "hold a result larger than max_bytes", errno: libc::EFBIG },
-        ParseError::OutOfMemory => Error::Io { path, action: "hold the result", errno: libc::ENOMEM },
+        ParseError::TooLarge => Error::TooLarge { path: Some(path), key: None },
+        ParseError::OutOfMemory => Error::Io { path, action: "hold the result", source: libc::ENOMEM.into() },
     }
 }

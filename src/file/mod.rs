@@ -17,6 +17,7 @@ use crate::stop_token::StopToken;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
 use read::{FlagsView, FreshCache, Reader};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,20 @@ use write::LastWrite;
 /// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it
 /// atomically and durably. A missing file is an empty store; a file that is not one JSON object is
 /// [`Error::Corrupt`] from every call and is never overwritten.
+///
+/// ```
+/// use flagstore::{FileFlagStore, FileOptions, FlagStore, Value};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("flags.json");
+///
+/// let store = FileFlagStore::open(&path)?;
+/// store.set("checkout.new-button", true.into())?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "{\n  \"checkout.new-button\": true\n}\n");
+///
+/// let reader = FileFlagStore::open_with(&path, FileOptions::new().read_only(true))?;
+/// assert_eq!(reader.get("checkout.new-button")?, Some(Value::from(true)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
@@ -40,25 +55,38 @@ pub struct FileFlagStore {
 
 impl FileFlagStore {
     /// Opens the file with the default options; creates it (`{}`) if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, FileOptions::default())
     }
 
     /// Opens the file; creates it if it is missing, unless the options forbid that. The content is not read: a
     /// corrupt file is reported by the first call that needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] for a missing directory, a link to nowhere, a path that is not a regular file, or what the system
+    /// refuses; [`Error::Locked`] if the file is missing and another holds its lock.
     pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
         Self::opened(path.as_ref(), options).inspect_err(Error::log)
     }
 
     fn opened(path: &Path, options: FileOptions) -> Result<Self> {
         if path.as_os_str().is_empty() {
-            return Err(Error::Io { path: path.into(), action: "open a file without a name", errno: libc::ENOENT });
+            return Err(Error::Io {
+                path: path.into(),
+                action: "open a file without a name",
+                source: libc::ENOENT.into(),
+            });
         }
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
         let present = load::is_present(&path)?;
         if !present && options.must_exist {
-            return Err(Error::Io { path, action: "open the file", errno: libc::ENOENT });
+            return Err(Error::Io { path, action: "open the file", source: libc::ENOENT.into() });
         }
         if !present && !options.read_only {
             write::create(&path, &options)?;
@@ -102,11 +130,18 @@ impl FileFlagStore {
     }
 }
 
+impl fmt::Debug for FileFlagStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, options, .. } = self;
+        f.debug_struct("FileFlagStore").field("path", path).field("options", options).finish_non_exhaustive()
+    }
+}
+
 impl FlagStore for FileFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
         let mut found = Ok(None);
         self.visit(key, &mut |value| found = value.map(ValueRef::to_value).transpose())?;
-        found.inspect_err(Error::log)
+        found.map_err(|error| error.of_flag(key)).inspect_err(Error::log)
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
@@ -149,7 +184,11 @@ impl FlagStore for FileFlagStore {
         revision::revision(self).inspect_err(Error::log)
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
-        revision::wait(self, seen, deadline, stop).inspect_err(Error::log)
+    fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
+        revision::wait(self, seen, deadline, None).inspect_err(Error::log)
+    }
+
+    fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
+        revision::wait(self, seen, deadline, Some(stop)).inspect_err(Error::log)
     }
 }

@@ -26,7 +26,7 @@ impl Reader {
     pub(super) fn start(mode: ReadMode, path: &Path, max_bytes: usize) -> Result<Self> {
         let cache = || match CString::new(path.as_os_str().as_bytes()) {
             Ok(c_path) => Ok(Cache::new(path, c_path, max_bytes)),
-            Err(_) => Err(Error::Io { path: path.into(), action: "use the path", errno: libc::EINVAL }),
+            Err(_) => Err(Error::Io { path: path.into(), action: "use the path", source: libc::EINVAL.into() }),
         };
         Ok(match mode {
             ReadMode::Fresh => Self::Fresh,

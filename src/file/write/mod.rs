@@ -63,7 +63,7 @@ fn commit(request: Request) -> Result<bool> {
     Err(Error::Io {
         path: request.path.clone(),
         action: "replace the file, for another program keeps changing it",
-        errno: libc::EBUSY,
+        source: libc::EBUSY.into(),
     })
 }
 
@@ -154,7 +154,7 @@ fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOption
             Some(value) => value.map(Value::as_ref),
             None => document.get(key),
         };
-        let outcome = batch.check(found).map(|()| batch.edits().any(|(key, _)| found(key).is_some()));
+        let outcome = batch.check(found).map(|()| batch.changes().any(|(key, _)| found(key).is_some()));
         if outcome.is_ok() {
             match &mut total {
                 Some(total) => total.to_mut().add(batch),

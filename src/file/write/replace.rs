@@ -82,7 +82,7 @@ fn sync_directory(directory: &File, path: &Path) -> Result<()> {
 
 fn not_durable(path: &Path, error: &io::Error) -> Error {
     match Error::io(path, "sync", error) {
-        Error::Io { path, errno, .. } => Error::NotDurable { path, errno },
+        Error::Io { path, source, .. } => Error::NotDurable { path, source },
         other => other,
     }
 }

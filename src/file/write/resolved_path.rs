@@ -20,7 +20,7 @@ impl ResolvedPath {
         };
         match (real.parent(), real.file_name()) {
             (Some(directory), Some(name)) => Ok(Self { directory: directory.into(), name: name.into(), path: real }),
-            _ => Err(Error::Io { path: real, action: "use a directory as the file", errno: libc::EISDIR }),
+            _ => Err(Error::Io { path: real, action: "use a directory as the file", source: libc::EISDIR.into() }),
         }
     }
 
@@ -32,7 +32,9 @@ impl ResolvedPath {
                     parent.canonicalize().map_err(|error| Error::io(parent, "open the directory", &error))?;
                 Ok(directory.join(name))
             }
-            _ => Err(Error::Io { path: path.into(), action: "use a directory as the file", errno: libc::EISDIR }),
+            _ => {
+                Err(Error::Io { path: path.into(), action: "use a directory as the file", source: libc::EISDIR.into() })
+            }
         }
     }
 
