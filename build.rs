@@ -38,10 +38,10 @@ fn write_header() {
     let mut header = Vec::new();
     builder.generate().expect("the C interface is readable").write(&mut header);
     let path = root.join("include/flagstore.h");
-    if fs::read(&path).ok().as_deref() != Some(&header)
-        && let Err(error) = fs::write(&path, &header)
-    {
-        println!("cargo::warning=include/flagstore.h is out of date and cannot be written: {error}");
+    if fs::read(&path).ok().as_deref() != Some(&header) {
+        if let Err(error) = fs::write(&path, &header) {
+            println!("cargo::warning=include/flagstore.h is out of date and cannot be written: {error}");
+        }
     }
 }
 

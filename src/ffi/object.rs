@@ -62,8 +62,9 @@ pub(super) fn into_raw<T>(kind: Kind, value: T) -> *mut T {
         room = Box::new_uninit();
     }
     let tag = Tag { magic: MAGIC | kind as u64, free: free_boxed::<T> };
-    let tagged = Box::into_raw(Box::write(room, Tagged { tag, value }));
-    // SAFETY: `tagged` has just been allocated.
+    room.write(Tagged { tag, value });
+    let tagged = Box::into_raw(room).cast::<Tagged<T>>();
+    // SAFETY: `tagged` has just been allocated and written.
     unsafe { &raw mut (*tagged).value }
 }
 

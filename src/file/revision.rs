@@ -42,10 +42,10 @@ fn looked_up(store: &FileFlagStore) -> Result<u64> {
     let before = sys::coarse_clock();
     let stamp = Stamp::at(path);
     store.reader.invalidate_unless(stamp.as_ref().ok().and_then(Option::as_ref));
-    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), stamp?)
-        && known.stamp == stamp
-    {
-        return Ok(known.revision);
+    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), stamp?) {
+        if known.stamp == stamp {
+            return Ok(known.revision);
+        }
     }
     let mut bytes = Vec::new();
     let mut looks = 0..LOOKS;

@@ -40,10 +40,9 @@ pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
         false => set_mode(mode & !0o070)?,
     }
     for name in names.unwrap_or_default().split_inclusive(|&byte| byte == 0) {
-        if let Ok(name) = CStr::from_bytes_with_nul(name)
-            && (group_kept || name != ACCESS_LIST)
-        {
-            copy_attribute(from, to, name);
+        match CStr::from_bytes_with_nul(name) {
+            Ok(name) if group_kept || name != ACCESS_LIST => copy_attribute(from, to, name),
+            _ => {}
         }
     }
     Ok(())

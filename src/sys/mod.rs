@@ -173,7 +173,7 @@ pub(crate) fn futex_wake_all(word: &AtomicU32) {
 /// The calling thread's number, which no other thread of this process has.
 pub(crate) fn thread_number() -> u32 {
     // SAFETY: takes nothing and cannot fail.
-    (unsafe { libc::gettid() }).cast_unsigned()
+    (unsafe { libc::gettid() }) as u32
 }
 
 /// Something that happens once and for all, to be seen by poll.

@@ -66,10 +66,10 @@ impl FreshCache {
     }
 
     fn keep_buffer(&self, buffer: Vec<u8>) {
-        if let Ok(mut kept) = self.buffers.try_lock()
-            && kept.len() < BUFFERS
-        {
-            kept.push(buffer);
+        if let Ok(mut kept) = self.buffers.try_lock() {
+            if kept.len() < BUFFERS {
+                kept.push(buffer);
+            }
         }
     }
 }

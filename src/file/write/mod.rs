@@ -101,12 +101,12 @@ impl Group<'_> {
         written: &LastWrite,
     ) -> Result<(Option<OpenedFile>, GroupOutcome)> {
         let refused = |fault| load::refused(path, &[], fault);
-        if let Some(document) = written.take()
-            && let Some(content) = load::open_if_content_is(path, document.text().as_bytes())
-        {
-            let edited = self.edit(&document, options).map_err(refused)?;
-            written.keep(document);
-            return Ok((Some(content), edited));
+        if let Some(document) = written.take() {
+            if let Some(content) = load::open_if_content_is(path, document.text().as_bytes()) {
+                let edited = self.edit(&document, options).map_err(refused)?;
+                written.keep(document);
+                return Ok((Some(content), edited));
+            }
         }
         let mut edit = |bytes: &[u8]| self.edit(&Document::parse(json::utf8(bytes)?, options.max_bytes)?, options);
         match load::read_with_retry(path, options.max_bytes, &mut Vec::new(), &mut edit)? {

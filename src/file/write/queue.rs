@@ -281,9 +281,8 @@ impl Leader {
         let wait = move || {
             let result = sys::lock(&waited_for);
             let mut registry = registry();
-            if registry.generation == generation
-                && let Some(queue) = registry.queue(&path)
-            {
+            let is_ours = registry.generation == generation;
+            if let Some(queue) = registry.queue(&path).filter(|_| is_ours) {
                 if result.is_err() {
                     queue.descriptor = None;
                 }
