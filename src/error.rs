@@ -16,10 +16,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let refused: Error = "{\"rate\": 0,5}".parse::<Value>().unwrap_err();
 /// assert_eq!(refused.to_string(), "not JSON: line 1 column 12: expected a key in double quotes");
 /// ```
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller gave what the function does not take: a NULL, text that is not UTF-8, an option out of range.
+    /// An argument is not one that the function takes: a NULL, text that is not UTF-8, an option out of range.
     #[error("{0}")]
     InvalidArgument(String),
     /// The text given as a value is not one JSON value.
@@ -31,10 +31,10 @@ pub enum Error {
         line: usize,
         /// Column of the problem.
         column: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: &'static str,
     },
-    /// What is stored is not one JSON object. Nothing was overwritten.
+    /// The stored text is not one JSON object. Nothing was overwritten.
     #[error("{}:{line}:{column}: corrupt: {problem}", .path.display())]
     Corrupt {
         /// The file.
@@ -43,7 +43,7 @@ pub enum Error {
         line: usize,
         /// Column of the problem.
         column: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: &'static str,
     },
     /// The system refused.
@@ -51,12 +51,12 @@ pub enum Error {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// The attempt, as in "cannot open the file".
         action: &'static str,
         /// The system's own error.
         source: OsError,
     },
-    /// Somebody else held the lock for the whole of the timeout. Nothing was written.
+    /// Another thread or process held the lock for the whole of the timeout. Nothing was written.
     #[error("{}: locked by another process or thread for more than {} ms", .path.display(), .timeout.as_millis())]
     Locked {
         /// The file.
@@ -80,17 +80,17 @@ pub enum Error {
         key: String,
         /// The type that is stored.
         found: Kind,
-        /// What was asked for.
+        /// The type that was asked for.
         wanted: &'static str,
     },
-    /// What a batch expected of a flag does not hold. Nothing was changed.
+    /// A batch's expectation does not hold. Nothing was changed.
     #[error("flag {key:?}: expected {}, found {}", brief(.expected), brief(.found))]
     Conflict {
         /// The flag.
         key: String,
-        /// What the batch expected; `None`: no such flag.
+        /// The expected value; `None`: no such flag.
         expected: Option<Value>,
-        /// What is stored.
+        /// The stored value.
         found: Option<Value>,
     },
     /// A backend of the caller's failed: see [`Error::backend`].

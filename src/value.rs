@@ -53,7 +53,7 @@ fn compacted(json: &str, limit: usize) -> Result<String> {
     })
 }
 
-/// One JSON value, kept as its canonical compact text: object keys sorted at every level, numbers with the exact
+/// One JSON value, stored as its canonical compact text: object keys sorted at every level, numbers with the exact
 /// digits they came with. Two values are equal if their texts are, so `1` and `1.0` differ. A clone shares the text.
 ///
 /// ```
@@ -118,7 +118,7 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// What does not fit the type, in serde's words.
+    /// serde's, if the value does not fit the type.
     pub fn deserialize_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.as_ref().deserialize_as()
     }

@@ -101,7 +101,7 @@ impl<'a> ValueRef<'a> {
     ///
     /// # Errors
     ///
-    /// What does not fit the type, in serde's words.
+    /// serde's, if the value does not fit the type.
     pub fn deserialize_as<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.json)
     }
