@@ -179,11 +179,11 @@ impl Document {
         writer.raw("{")?;
         let mut flags = (self.text.len() <= keep).then(Vec::new);
         if let Some(flags) = &mut flags {
-            let most = self.flags.len() + batch.edits().count();
+            let most = self.flags.len() + batch.changes().count();
             flags.try_reserve_exact(most).map_err(|_| ParseError::OutOfMemory)?;
         }
         let mut kept = if batch.clears() { self.flags.len() } else { 0 };
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let place = self.place(key);
             let (Ok(end) | Err(end)) = place;
             if kept <= end {
@@ -224,10 +224,10 @@ impl Document {
     }
 
     fn changed_by(&self, batch: &Batch) -> Result<bool, ParseError> {
-        if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
+        if batch.clears() && self.flags.len() != batch.changes().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let same = match (self.get(key), value) {
                 (Some(old), Some(new)) => Value::canonical(old.text(), self.limit)? == *new,
                 (None, None) => true,
