@@ -237,7 +237,7 @@ impl Builder {
         self.text.raw(key)?;
         self.text.raw("\0")?;
         let middle = self.text.len();
-        self.text.value(value, 0)?;
+        self.text.value(value)?;
         self.text.raw("\0")?;
         self.flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
         // The text is no longer than that.

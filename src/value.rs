@@ -36,7 +36,7 @@ impl fmt::Display for Kind {
 }
 
 fn compacted(json: &str, limit: usize) -> Result<String> {
-    json::compact(json, limit).map_err(|fault| match fault {
+    json::compact(json, limit).map_err(|error| match error {
         ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(json.as_bytes(), at);
             Error::InvalidJson { key: None, line, column, problem }
@@ -54,8 +54,8 @@ pub struct Value(NulTerminated);
 impl Value {
     /// The value that `json` spells, in any layout that RFC 8259 allows.
     ///
-    /// [`Error::InvalidJson`] with line and column otherwise: also for a value that nests 128 levels or check_depth and
-    /// for the escape of a lone surrogate.
+    /// [`Error::InvalidJson`] with line and column otherwise, also for a value that nests 128 levels or deeper. The
+    /// escape of a lone surrogate is kept as it is.
     pub fn parse(json: &str) -> Result<Self> {
         Self::parse_within(json, json::MAX_BYTES)
     }
@@ -199,15 +199,17 @@ impl<'a> ValueRef<'a> {
         (self.kind() == Kind::Number).then(|| number::to_f64(self.json)).flatten()
     }
 
-    /// The string without its quotes and escapes, if it is one.
+    /// The string without its quotes and escapes, if it is one that UTF-8 can hold: no surrogate in it is alone.
     pub fn as_str(self) -> Option<Cow<'a, str>> {
         self.to_text().ok().flatten()
     }
 
     /// The same; [`Error::OutOfMemory`] where there is no room for it.
     pub(crate) fn to_text(self) -> Result<Option<Cow<'a, str>>> {
-        let text = (self.kind() == Kind::String).then(|| json::unescape(&self.json[1..self.json.len() - 1]));
-        text.transpose().map_err(|_| Error::OutOfMemory)
+        if self.kind() != Kind::String {
+            return Ok(None);
+        }
+        json::unescape(&self.json[1..self.json.len() - 1]).map_err(|_| Error::OutOfMemory)
     }
 
     /// A value of one's own.
