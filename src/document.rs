@@ -3,9 +3,7 @@ use crate::{Batch, Snapshot, Value, ValueRef};
 use std::borrow::Cow;
 
 mod canonical;
-mod search;
 use canonical::CanonicalCheck;
-use search::Search;
 
 /// Walks the root object of `text` and calls `member` with the begin and the key of each member, to read its value.
 #[inline(always)]
@@ -17,7 +15,10 @@ fn members<'a>(
     if scanner.enter(b'}') {
         loop {
             let begin = scanner.position();
-            let key = scanner.root_key()?;
+            let key = scanner.key()?;
+            if key.escaped {
+                scanner.check_unicode(key)?;
+            }
             member(begin, key, &mut scanner)?;
             if !scanner.next_root_member()? {
                 break;
@@ -29,10 +30,15 @@ fn members<'a>(
 
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
 pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, ParseError> {
-    let (search, mut found) = (Search::new(text, key), None);
+    let mut found = None;
     members(text, |_, name, scanner| {
         let value = scanner.value()?;
-        if search.matches(name) {
+        let is_key = match name.escaped {
+            // Slicing the text costs more than a look at the length.
+            false => name.span.len() == key.len() && name.span.of(text) == key,
+            true => compare_to(name.span.of(text), key).is_eq(),
+        };
+        if is_key {
             found = Some(value);
         }
         Ok(())

@@ -81,7 +81,11 @@ impl Search {
             loop {
                 push(&mut self.open, scanner.position() as u32)?;
                 self.check_room()?;
-                order.take(if depth == 0 { scanner.root_key()? } else { scanner.key()? });
+                let key = scanner.key()?;
+                if key.escaped && depth == 0 {
+                    scanner.check_unicode(key)?;
+                }
+                order.take(key);
                 self.value(scanner, depth)?;
                 if !scanner.next_element(b'}')? {
                     break;

@@ -64,7 +64,7 @@ pub(crate) fn to_i64(number: &str) -> Option<i64> {
     if decimal.len() == 0 {
         return Some(0);
     }
-    // More digits than that, and the zeros behind them, fit no 64 bits.
+    // 64 bits hold no more digits than that.
     if decimal.len() > 19 {
         return None;
     }
@@ -74,34 +74,33 @@ pub(crate) fn to_i64(number: &str) -> Option<i64> {
     if decimal.negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
-/// Digits that decide which double is nearest, and one more that says whether any follow.
+/// Digits that decide which double is nearest, and one more that says whether others follow.
 const DECISIVE: usize = 769;
 
-/// How many digits std takes for more than its floating-point path can do: that path depends on the host's rounding
-/// mode, the others calculate with integers.
-const BEYOND_FLOATING_POINT: usize = 20;
+/// From so many digits on, std's parser calculates with integers. With fewer it may use the floating-point unit, whose
+/// results depend on the host's rounding mode.
+const INTEGERS_ONLY: usize = 20;
 
 /// The nearest double, ties to even, whatever the host's rounding mode is; `None` if the number is too large for one.
 pub(crate) fn to_f64(number: &str) -> Option<f64> {
     let decimal = Decimal::parse(number);
-    let mut digits = [b'0'; DECISIVE + 1];
-    for (into, digit) in digits[..DECISIVE].iter_mut().zip(decimal.digits()) {
+    let mut text = [b'0'; 1 + DECISIVE + 1 + "e-10000".len()];
+    text[0] = if decimal.negative { b'-' } else { b'+' };
+    for (into, digit) in text[1..=DECISIVE].iter_mut().zip(decimal.digits()) {
         *into = digit;
     }
     if decimal.len() > DECISIVE {
-        digits[DECISIVE] = b'1';
+        text[1 + DECISIVE] = b'1';
     }
-    let count = decimal.len().clamp(BEYOND_FLOATING_POINT, digits.len());
+    let count = decimal.len().clamp(INTEGERS_ONLY, DECISIVE + 1);
     let exponent = decimal.exponent.saturating_add(decimal.len() as i64 - count as i64);
-    // std's parser forgets the last digits of an exponent that has many.
+    // Such are infinite or 0; std's parser would drop digits of a longer exponent.
     let exponent = if decimal.len() == 0 { 0 } else { exponent.clamp(-10_000, 10_000) };
-    let mut spelled = [0; DECISIVE + 16];
-    let mut rest = &mut spelled[..];
-    let sign = if decimal.negative { "-" } else { "" };
-    write!(rest, "{sign}{}e{exponent}", std::str::from_utf8(&digits[..count]).ok()?).ok()?;
+    let mut rest = &mut text[1 + count..];
+    write!(rest, "e{exponent}").ok()?;
     let unused = rest.len();
-    let spelled = &spelled[..spelled.len() - unused];
-    std::str::from_utf8(spelled).ok()?.parse().ok().filter(|double: &f64| double.is_finite())
+    let end = text.len() - unused;
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok().filter(|double: &f64| double.is_finite())
 }
 
 /// A finite double as Python's `repr` writes it: the shortest digits that mean it, an exponent from 1e16 and below 1e-4.

@@ -161,18 +161,9 @@ impl<'a> Scanner<'a> {
         Ok(key)
     }
 
-    /// The same in the root object: the key of a flag, which no lone surrogate can be in, for callers give keys as UTF-8.
-    #[inline(always)]
-    pub(crate) fn root_key(&mut self) -> Result<Quoted, ParseError> {
-        let key = self.key()?;
-        if key.escaped {
-            self.check_unicode(key)?;
-        }
-        Ok(key)
-    }
-
+    /// Checks a key of the root object. Callers name flags in UTF-8, which a lone surrogate cannot be in.
     #[inline(never)]
-    fn check_unicode(&self, key: Quoted) -> Result<(), ParseError> {
+    pub(crate) fn check_unicode(&self, key: Quoted) -> Result<(), ParseError> {
         match lone_surrogate(key.span.of(self.text)) {
             Some(at) => Err(ParseError::Syntax { at: key.span.start() + at, problem: "a lone surrogate in a key" }),
             None => Ok(()),
@@ -240,6 +231,16 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(crate) fn scalar(&mut self) -> Result<Span, ParseError> {
         let start = self.at;
+        if let Some(chunk) = self.ahead::<8>() {
+            // Most flags are one of these two, in no predictable order: a branch between them would cost a tenth of a walk.
+            let bytes = u64::from_le_bytes(*chunk);
+            let is_true = bytes as u32 == u32::from_le_bytes(*b"true");
+            let is_false = bytes << 24 == u64::from_le_bytes(*b"\0\0\0false");
+            if is_true | is_false {
+                self.at += 4 + usize::from(is_false);
+                return Ok(Span::new(start, self.at));
+            }
+        }
         match self.peek() {
             b'"' => {
                 self.string()?;
@@ -253,7 +254,6 @@ impl<'a> Scanner<'a> {
         Ok(Span::new(start, self.at))
     }
 
-    #[inline(always)]
     fn literal(&mut self, literal: &'static str) -> Result<(), ParseError> {
         if !self.bytes[self.at..].starts_with(literal.as_bytes()) {
             return self.syntax_error("expected a value");

@@ -121,17 +121,17 @@ impl Writer {
 
     /// The whole root object from a scanner that stands at its brace.
     pub(crate) fn root(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
-        self.sorted(scanner, true)?;
+        self.container(scanner, true)?;
         if self.style == Style::File { self.raw("\n") } else { Ok(()) }
     }
 
     /// One value from the scanner.
     #[inline(always)]
     pub(crate) fn value(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
-        if matches!(scanner.peek(), b'{' | b'[') { self.sorted(scanner, false) } else { self.scalar(scanner) }
+        if matches!(scanner.peek(), b'{' | b'[') { self.container(scanner, false) } else { self.scalar(scanner) }
     }
 
-    /// Whether the value stands in the text as it would be written. What was written before is lost.
+    /// Whether the value stands in the text as it would be written. Forgets what was written before.
     pub(crate) fn would_write(&mut self, text: &str, value: Span) -> Result<bool, ParseError> {
         self.out.clear();
         match self.element(&mut Scanner::at(text, value.start()), 0, None) {
@@ -141,26 +141,32 @@ impl Writer {
         }
     }
 
-    /// A container, first as its members stand. If that is not their order, it is begun anew in the right one.
-    fn sorted(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
-        let (text, begin, before) = (scanner.text(), scanner.position(), self.out.len());
-        let mut order = None;
-        loop {
-            let written = match is_root {
-                true => self.object(scanner, 0, order.as_ref()),
-                false => self.element(scanner, 0, order.as_ref()),
-            };
-            match written {
-                Ok(()) => return Ok(()),
-                Err(Interruption::Failed(error)) => return Err(error),
-                Err(Interruption::Unordered) => {}
+    /// A container. It is written as it stands, and once more if its keys turn out not to be in order.
+    fn container(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
+        let (begin, before) = (scanner.position(), self.out.len());
+        let written = if is_root { self.object(scanner, 0, None) } else { self.element(scanner, 0, None) };
+        match written {
+            Ok(()) => Ok(()),
+            Err(Interruption::Failed(error)) => Err(error),
+            Err(Interruption::Unordered) => {
+                self.out.truncate(before);
+                *scanner = Scanner::at(scanner.text(), begin);
+                self.sorted(scanner, is_root)
             }
-            self.out.truncate(before);
-            *scanner = Scanner::at(text, begin);
-            // The text and what is written are no longer than the limit each: all is less than three times that.
-            let room = self.limit - self.limit / 4;
-            order = Some(MemberOrder::of(&mut Scanner::at(text, begin), is_root, room)?);
         }
+    }
+
+    #[inline(never)]
+    fn sorted(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
+        // The text and the result are no longer than the limit each: together no more than three times that.
+        let room = self.limit - self.limit / 4;
+        let order = MemberOrder::of(&mut Scanner::at(scanner.text(), scanner.position()), is_root, room)?;
+        let written =
+            if is_root { self.object(scanner, 0, Some(&order)) } else { self.element(scanner, 0, Some(&order)) };
+        written.map_err(|interruption| match interruption {
+            Interruption::Failed(error) => error,
+            Interruption::Unordered => unreachable!("every object is written in order"),
+        })
     }
 
     /// `depth` containers are open around the element, the root object not counted.
@@ -219,7 +225,10 @@ impl Writer {
         self.raw("{")?;
         loop {
             self.line(depth + 1)?;
-            let key = if depth == 0 { scanner.root_key()? } else { scanner.key()? };
+            let key = scanner.key()?;
+            if key.escaped && depth == 0 {
+                scanner.check_unicode(key)?;
+            }
             check.take(key);
             if !check.holds && order.is_none() {
                 return Err(Interruption::Unordered);
