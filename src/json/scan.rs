@@ -11,7 +11,6 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
 /// Walks over a text, validating what it passes.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
-    bytes: &'a [u8],
     at: usize,
 }
 
@@ -23,7 +22,7 @@ impl<'a> Scanner<'a> {
         if text.starts_with('\u{feff}') {
             return Err(ParseError::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
         }
-        Ok(Self { text, bytes: text.as_bytes(), at: 0 })
+        Ok(Self { text, at: 0 })
     }
 
     /// At the brace of the object that a file holds.
@@ -38,11 +37,16 @@ impl<'a> Scanner<'a> {
 
     /// In the middle of a text that has been scanned before.
     pub(crate) fn at(text: &'a str, at: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at }
+        Self { text, at }
     }
 
     pub(crate) fn text(&self) -> &'a str {
         self.text
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
     }
 
     #[inline(always)]
@@ -53,18 +57,18 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(crate) fn peek(&self) -> u8 {
         // A raw NUL is nowhere allowed, so it can stand for the end.
-        self.bytes.get(self.at).copied().unwrap_or(0)
+        self.bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// The next N bytes, if there are as many.
     #[inline(always)]
     fn ahead<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.bytes.get(self.at..)?.first_chunk()
+        self.bytes().get(self.at..)?.first_chunk()
     }
 
     #[cold]
     pub(crate) fn syntax_error<T>(&self, problem: &'static str) -> Result<T, ParseError> {
-        let problem = if self.at >= self.bytes.len() { "the text ends too early" } else { problem };
+        let problem = if self.at >= self.bytes().len() { "the text ends too early" } else { problem };
         Err(ParseError::Syntax { at: self.at, problem })
     }
 
@@ -100,7 +104,7 @@ impl<'a> Scanner<'a> {
     /// Nothing but white space may follow.
     pub(crate) fn end(&mut self) -> Result<(), ParseError> {
         self.space();
-        if self.at < self.bytes.len() {
+        if self.at < self.bytes().len() {
             return self.syntax_error("text after the end of the value");
         }
         Ok(())
@@ -255,7 +259,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn literal(&mut self, literal: &'static str) -> Result<(), ParseError> {
-        if !self.bytes[self.at..].starts_with(literal.as_bytes()) {
+        if !self.bytes()[self.at..].starts_with(literal.as_bytes()) {
             return self.syntax_error("expected a value");
         }
         self.at += literal.len();
@@ -352,7 +356,7 @@ impl<'a> Scanner<'a> {
                 return;
             }
         }
-        while self.bytes.get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        while self.bytes().get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
             self.at += 1;
         }
     }

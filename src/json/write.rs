@@ -245,6 +245,7 @@ impl Writer {
     }
 
     /// An object from its members, which begin there.
+    #[inline(always)]
     fn unordered_object(
         &mut self,
         scanner: &mut Scanner<'_>,
