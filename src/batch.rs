@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 pub struct Batch {
     clear: bool,
     edits: BTreeMap<String, Option<Value>>,
-    expectations: Vec<(String, Option<Value>)>,
+    expectations: BTreeMap<String, Option<Value>>,
 }
 
 impl Batch {
@@ -35,9 +35,9 @@ impl Batch {
     }
 
     /// Commits only if the flag now has this value (as a JSON value: `1` and `1.0` differ, the order of keys does not
-    /// matter); `None`: only if there is no such flag.
+    /// matter); `None`: only if there is no such flag. The last word on a key counts.
     pub fn expect(&mut self, key: &str, value: Option<Value>) {
-        self.expectations.push((key.to_owned(), value));
+        self.expectations.insert(key.to_owned(), value);
     }
 
     /// Adds the changes of `later`, which are made after our own. What it expects is not ours to expect.
@@ -64,6 +64,7 @@ impl Batch {
         self.edits.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }
 
+    /// What is expected, in key order: a value, or `None` for no such flag.
     pub(crate) fn expectations(&self) -> impl Iterator<Item = (&str, Option<&Value>)> {
         self.expectations.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }

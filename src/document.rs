@@ -1,6 +1,5 @@
 use crate::json::{self, KeyOrderCheck, ParseError, Quoted, Scanner, Span, Style, Writer, compare_to};
 use crate::{Batch, Snapshot, Value, ValueRef};
-use std::borrow::Cow;
 
 mod canonical;
 use canonical::CanonicalCheck;
@@ -80,7 +79,14 @@ pub(crate) fn len(text: &str, limit: usize) -> Result<usize, ParseError> {
     if order.holds { Ok(count) } else { len(&compact(text, limit)?, limit) }
 }
 
-/// Where each flag begins, for as long as `take` wants more.
+/// Where each flag begins; `None`: the text is valid, but not canonical.
+fn canonical_index(text: &str) -> Result<Option<Vec<u32>>, ParseError> {
+    let mut check = CanonicalCheck::new(text);
+    let flags = index(text, |begin, key, value| check.take(begin, key, value))?;
+    Ok(check.is_canonical().then_some(flags))
+}
+
+/// Where each flag begins, for as long as `take` wants more. Parses all of the text.
 fn index(
     text: &str,
     mut take: impl FnMut(usize, Quoted, Span) -> Result<bool, ParseError>,
@@ -111,8 +117,8 @@ fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseErro
 
 /// The file's canonical text and where each flag begins in it, in key order, to be changed. Four bytes a flag, so that
 /// a file of very many costs little more than its text.
-pub(crate) struct Document<'a> {
-    text: Cow<'a, str>,
+pub(crate) struct Document {
+    text: String,
     flags: Vec<u32>,
     /// How long its text and its values may be, in bytes.
     limit: usize,
@@ -127,23 +133,32 @@ pub(crate) struct EditedDocument {
 
 impl EditedDocument {
     /// The document itself, if it is short enough to be kept.
-    pub(crate) fn into_document(self) -> Option<Document<'static>> {
-        Some(Document { text: self.text.into(), flags: self.flags?, limit: self.limit })
+    pub(crate) fn into_document(self) -> Option<Document> {
+        Some(Document { text: self.text, flags: self.flags?, limit: self.limit })
     }
 }
 
-impl<'a> Document<'a> {
-    /// A canonical text is borrowed, any other is rewritten.
-    pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, ParseError> {
-        let mut check = CanonicalCheck::new(text);
-        let flags = index(text, |begin, key, value| check.take(begin, key, value))?;
-        if check.is_canonical() {
-            return Ok(Self { text: Cow::Borrowed(text), flags, limit });
+impl Document {
+    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text is kept as it is, any
+    /// other is rewritten.
+    pub(crate) fn parse(bytes: &mut Vec<u8>, limit: usize) -> Result<Self, ParseError> {
+        let text = String::from_utf8(std::mem::take(bytes)).map_err(|error| {
+            let failure = json::utf8_error(error.utf8_error());
+            *bytes = error.into_bytes();
+            failure
+        })?;
+        match canonical_index(&text) {
+            Ok(Some(flags)) => Ok(Self { text, flags, limit }),
+            Ok(None) => {
+                let text = rewritten(&text, Style::File, limit)?;
+                let flags = index(&text, |_, _, _| Ok(true))?;
+                Ok(Self { text, flags, limit })
+            }
+            Err(error) => {
+                *bytes = text.into_bytes();
+                Err(error)
+            }
         }
-        drop((check, flags));
-        let text = rewritten(text, Style::File, limit)?;
-        let flags = index(&text, |_, _, _| Ok(true))?;
-        Ok(Self { text: Cow::Owned(text), flags, limit })
     }
 
     /// Where the flag is or would be among the others.

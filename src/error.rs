@@ -1,4 +1,5 @@
 use crate::{Kind, Value};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{io, time::Duration};
 
@@ -43,7 +44,7 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
         /// What was tried.
-        action: &'static str,
+        action: Cow<'static, str>,
         /// The system's error number.
         errno: i32,
     },
@@ -142,8 +143,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(path: &Path, action: &'static str, error: &io::Error) -> Self {
-        Self::Io { path: path.to_owned(), action, errno: errno_of(error) }
+    pub(crate) fn io(path: &Path, action: impl Into<Cow<'static, str>>, error: &io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action: action.into(), errno: errno_of(error) }
     }
 
     /// The same, naming the flag that a value is of.
@@ -160,6 +161,8 @@ impl Error {
     pub(crate) fn log(&self) {
         match self {
             Self::Io { .. } | Self::NotDurable { .. } | Self::Internal(_) => tracing::error!("{self}"),
+            // A stored value may be a secret, and a log has other readers than the caller.
+            Self::Conflict { key, .. } => tracing::warn!("flag {key:?}: not what the batch expected"),
             _ => tracing::warn!("{self}"),
         }
     }

@@ -114,6 +114,14 @@ impl Snapshot {
         }
     }
 
+    /// The index of the first key that is not less than `key`; the number of flags if there is none.
+    pub(crate) fn seek(&self, key: &str) -> usize {
+        match &self.0 {
+            CachedFile::Packed(packed) => packed.flags.partition_point(|flag| packed.key(*flag) < key),
+            CachedFile::Shared(shared) => shared.sorted().partition_point(|flag| flag.key() < key),
+        }
+    }
+
     /// One JSON object with every flag, compact. [`Error::OutOfMemory`] if there is no room for it.
     pub fn to_json(&self) -> Result<String> {
         self.written().map_err(|_| Error::OutOfMemory)

@@ -94,8 +94,8 @@ fn python_keeps_the_contract() {
 }
 
 #[test]
-fn the_readme_is_true() {
-    run_script("tests/readme.sh", &["cc", "c++"]);
+fn the_documents_are_true() {
+    run_script("tests/docs.sh", &["cc", "c++"]);
 }
 
 #[test]
