@@ -292,7 +292,7 @@ pub(crate) struct Builder {
 impl Builder {
     /// Adds a flag whose value the scanner stands at.
     pub(crate) fn push(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), ParseError> {
-        self.push_with(key, |text| text.value(value, 0))
+        self.push_with(key, |text| text.value(value))
     }
 
     /// Adds a flag whose value is compact text.

@@ -43,7 +43,7 @@ impl fmt::Display for Kind {
 
 /// The canonical compact text of `json`, `limit` bytes at most.
 fn compacted(json: &str, limit: usize) -> Result<String> {
-    json::compact(json, limit).map_err(|fault| match fault {
+    json::compact(json, limit).map_err(|error| match error {
         ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(json.as_bytes(), at);
             Error::InvalidJson { key: None, line, column, problem }
@@ -84,7 +84,7 @@ impl Value {
     /// # Errors
     ///
     /// [`Error::InvalidJson`] with line and column if it is not one JSON value; also for a value that nests 128 levels
-    /// or deeper and for the escape of a lone surrogate. [`Error::TooLarge`] beyond 4 GiB.
+    /// or deeper. The escape of a lone surrogate is kept as it is. [`Error::TooLarge`] beyond 4 GiB.
     pub fn parse(json: &str) -> Result<Self> {
         Self::parse_within(json, json::MAX_BYTES)
     }

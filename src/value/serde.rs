@@ -42,7 +42,8 @@ impl<'a> Compact<'a> {
         self.items(b']', |scanner| Ok(Self(scanner.value()?.of(self.0))))
     }
 
-    fn members(&self) -> Result<Vec<(Cow<'a, str>, Self)>, ParseError> {
+    /// A key is `None` if UTF-8 cannot hold it.
+    fn members(&self) -> Result<Vec<(Option<Cow<'a, str>>, Self)>, ParseError> {
         self.items(b'}', |scanner| {
             let key = unescape(scanner.key()?.span.of(self.0))?;
             Ok((key, Self(scanner.value()?.of(self.0))))
@@ -70,16 +71,21 @@ impl Serialize for Compact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = ValueRef::compact(self.0);
         let no_room = |_| S::Error::custom("not enough memory for the value");
+        let lone = || S::Error::custom("a lone surrogate, which UTF-8 cannot hold");
         match value.kind() {
             Kind::Null => serializer.serialize_unit(),
             Kind::Bool => serializer.serialize_bool(self.0 == "true"),
             Kind::Number => self.serialize_number(serializer),
             Kind::String => {
                 let text = value.to_text().map_err(S::Error::custom)?;
-                serializer.serialize_str(&text.unwrap_or_default())
+                serializer.serialize_str(&text.ok_or_else(lone)?)
             }
             Kind::Array => serializer.collect_seq(self.elements().map_err(no_room)?),
-            Kind::Object => serializer.collect_map(self.members().map_err(no_room)?),
+            Kind::Object => {
+                let members = self.members().map_err(no_room)?.into_iter();
+                let members = members.map(|(key, value)| Ok((key.ok_or_else(lone)?, value)));
+                serializer.collect_map(members.collect::<Result<Vec<_>, S::Error>>()?)
+            }
         }
     }
 }

@@ -86,15 +86,18 @@ impl<'a> ValueRef<'a> {
         (self.kind() == Kind::Number).then(|| number::to_f64(self.json)).flatten()
     }
 
-    /// The string without its quotes and escapes, if it is one; borrowed unless it has escapes.
+    /// The string without its quotes and escapes, if it is one that UTF-8 can hold: no surrogate in it is alone. Borrowed
+    /// unless it has escapes.
     pub fn as_str(self) -> Option<Cow<'a, str>> {
         self.to_text().ok().flatten()
     }
 
     /// The same; [`Error::OutOfMemory`] if there is no room for it.
     pub(crate) fn to_text(self) -> Result<Option<Cow<'a, str>>> {
-        let text = (self.kind() == Kind::String).then(|| json::unescape(&self.json[1..self.json.len() - 1]));
-        text.transpose().map_err(|_| Error::OutOfMemory)
+        if self.kind() != Kind::String {
+            return Ok(None);
+        }
+        json::unescape(&self.json[1..self.json.len() - 1]).map_err(|_| Error::OutOfMemory)
     }
 
     /// The value as a type of the caller's, which may borrow from it.
