@@ -22,6 +22,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #if __cplusplus >= 201703L || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L)
 #define FLAGSTORE_CPP17 1
@@ -204,6 +205,17 @@ public:
         std::size_t index_;
     };
 
+    /* Some of the flags, one behind the other; it needs the snapshot. */
+    class range {
+    public:
+        range(iterator begin, iterator end) noexcept : begin_(begin), end_(end) {}
+        iterator begin() const noexcept { return begin_; }
+        iterator end() const noexcept { return end_; }
+
+    private:
+        iterator begin_, end_;
+    };
+
     /* Takes over a handle from C. */
     explicit snapshot(flagstore_snapshot_t *owned) noexcept : handle_(owned) {}
     const flagstore_snapshot_t *capi() const noexcept { return handle_.get(); }
@@ -215,11 +227,27 @@ public:
     /* The value as compact JSON, or nothing if there is no such key. */
     optional<std::string> find(text key) const {
         std::size_t size = 0;
-        const char *json = handle_ ? flagstore_snapshot_find(capi(), detail::c_string(key), &size) : nullptr;
+        const char *json = flagstore_snapshot_find_n(capi(), key.data(), key.size(), &size);
         return json ? optional<std::string>(std::string(json, size)) : optional<std::string>();
+    }
+    /* The first flag whose key is not less than `key`; end() if there is none. */
+    iterator seek(text key) const noexcept {
+        return iterator(capi(), flagstore_snapshot_seek(capi(), key.data(), key.size()));
+    }
+    /* The flags whose keys start with `prefix`: for (auto flag : taken.with_prefix("ui.")) ... */
+    range with_prefix(text prefix) const noexcept {
+        iterator past = seek(prefix);
+        while (past != end() && starts_with(*past, prefix))
+            ++past;
+        return range(seek(prefix), past);
     }
 
 private:
+    static bool starts_with(const entry &flag, text prefix) noexcept {
+        return flag.key_size() >= prefix.size()
+               && std::char_traits<char>::compare(flag.key_data(), prefix.data(), prefix.size()) == 0;
+    }
+
     detail::owned<flagstore_snapshot_t> handle_;
 };
 
@@ -233,13 +261,13 @@ public:
     /* Stores the value that `json` spells. */
     batch &set(text key, text json) {
         detail::outcome outcome;
-        flagstore_batch_set(handle_.get(), detail::c_string(key), detail::c_string(json), outcome.out());
+        flagstore_batch_set_n(handle_.get(), key.data(), key.size(), json.data(), json.size(), outcome.out());
         return checked(outcome);
     }
     /* Removes the flag, if there is one. */
     batch &remove(text key) {
         detail::outcome outcome;
-        flagstore_batch_delete(handle_.get(), detail::c_string(key), outcome.out());
+        flagstore_batch_delete_n(handle_.get(), key.data(), key.size(), outcome.out());
         return checked(outcome);
     }
     /* Removes everything before the changes of the batch are made. */
@@ -253,17 +281,43 @@ public:
         if (!json.data())
             throw error(FLAGSTORE_INVALID_ARGUMENT, "json is NULL: see expect_absent");
         detail::outcome outcome;
-        flagstore_batch_expect(handle_.get(), detail::c_string(key), detail::c_string(json), outcome.out());
+        flagstore_batch_expect_n(handle_.get(), key.data(), key.size(), json.data(), json.size(), outcome.out());
         return checked(outcome);
     }
     /* Only if there is no such flag. */
     batch &expect_absent(text key) {
         detail::outcome outcome;
-        flagstore_batch_expect(handle_.get(), detail::c_string(key), nullptr, outcome.out());
+        flagstore_batch_expect_n(handle_.get(), key.data(), key.size(), nullptr, 0, outcome.out());
         return checked(outcome);
     }
 
+    /* A key and compact JSON, or nothing: the key is deleted, or must be absent. */
+    using item = std::pair<std::string, optional<std::string>>;
+
+    /* Whether everything is removed first. */
+    bool clears() const noexcept { return flagstore_batch_clears(capi()); }
+    /* What becomes of each key that the batch changes, in byte order of the keys. */
+    std::vector<item> changes() const {
+        return items(flagstore_batch_count(capi()), flagstore_batch_key, flagstore_batch_value);
+    }
+    /* What is expected of each key, in byte order of the keys. */
+    std::vector<item> expectations() const {
+        return items(flagstore_batch_expect_count(capi()), flagstore_batch_expect_key, flagstore_batch_expect_value);
+    }
+
 private:
+    using borrowed = const char *(const flagstore_batch_t *, std::size_t, std::size_t *);
+
+    std::vector<item> items(std::size_t count, borrowed *key_at, borrowed *json_at) const {
+        std::vector<item> found;
+        for (std::size_t index = 0; index < count; ++index) {
+            std::size_t key_size = 0, json_size = 0;
+            const char *key = key_at(capi(), index, &key_size), *json = json_at(capi(), index, &json_size);
+            found.emplace_back(std::string(key, key_size),
+                               json ? optional<std::string>(std::string(json, json_size)) : optional<std::string>());
+        }
+        return found;
+    }
     batch &checked(const detail::outcome &outcome) {
         outcome.check();
         return *this;
@@ -271,6 +325,11 @@ private:
 
     detail::owned<flagstore_batch_t> handle_;
 };
+
+/* Whether both spell the same JSON value, by the rule of batch::expect; false if one of them is no JSON. */
+inline bool json_equal(text a, text b) noexcept {
+    return flagstore_json_equal(a.data(), a.size(), b.data(), b.size());
+}
 
 /* Calls a function for each change until it is destroyed, which waits for a call under way; see store::watch. It may
  * be destroyed in its own call, and after its store. */

@@ -1,6 +1,5 @@
 use crate::json::{self, KeyOrderCheck, ParseError, Quoted, Scanner, Style, Writer, compare_to};
 use crate::{Batch, Snapshot, Value, ValueRef};
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 mod canonical;
@@ -90,8 +89,8 @@ fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseErro
 
 /// The file's canonical text, and where each flag begins in it, in key order: to be changed. Four bytes a flag, so that
 /// a file of very many costs little more than its text.
-pub(crate) struct Document<'a> {
-    text: Cow<'a, str>,
+pub(crate) struct Document {
+    text: String,
     flags: Vec<u32>,
     /// How long its text and its values may be, in bytes.
     limit: usize,
@@ -106,20 +105,32 @@ pub(crate) struct EditedDocument {
 
 impl EditedDocument {
     /// The document itself, if it is to be kept.
-    pub(crate) fn into_document(self) -> Option<Document<'static>> {
-        Some(Document { text: self.text.into(), flags: self.flags?, limit: self.limit })
+    pub(crate) fn into_document(self) -> Option<Document> {
+        Some(Document { text: self.text, flags: self.flags?, limit: self.limit })
     }
 }
 
-impl<'a> Document<'a> {
-    /// A text that is canonical already is taken as it is, any other is written anew.
-    pub(crate) fn parse(text: &'a str, limit: usize) -> Result<Self, ParseError> {
-        if let Some(flags) = Self::index(text)? {
-            return Ok(Self { text: Cow::Borrowed(text), flags, limit });
+impl Document {
+    /// Takes the bytes of a file, which are left alone where they cannot be parsed. A text that is canonical already is
+    /// kept as it is, any other is written anew.
+    pub(crate) fn parse(bytes: &mut Vec<u8>, limit: usize) -> Result<Self, ParseError> {
+        let text = String::from_utf8(std::mem::take(bytes)).map_err(|error| {
+            let failure = json::utf8_error(error.utf8_error());
+            *bytes = error.into_bytes();
+            failure
+        })?;
+        match Self::index(&text) {
+            Ok(Some(flags)) => Ok(Self { text, flags, limit }),
+            Ok(None) => {
+                let text = rewritten(&text, Style::File, limit)?;
+                let flags = Self::index(&text)?.unwrap_or_else(|| unreachable!("what was written is canonical"));
+                Ok(Self { text, flags, limit })
+            }
+            Err(error) => {
+                *bytes = text.into_bytes();
+                Err(error)
+            }
         }
-        let text = rewritten(text, Style::File, limit)?;
-        let flags = Self::index(&text)?.unwrap_or_else(|| unreachable!("what was written is canonical"));
-        Ok(Self { text: Cow::Owned(text), flags, limit })
     }
 
     /// Where each flag begins; `None`: the text is valid, but not canonical.

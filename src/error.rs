@@ -1,4 +1,5 @@
 use crate::{Kind, Value};
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::{fmt, io, time::Duration};
@@ -52,7 +53,7 @@ pub enum Error {
         /// The file or directory.
         path: PathBuf,
         /// The attempt, as in "cannot open the file".
-        action: &'static str,
+        action: Cow<'static, str>,
         /// The system's own error.
         source: OsError,
     },
@@ -159,8 +160,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(path: &Path, action: &'static str, error: &io::Error) -> Self {
-        Self::Io { path: path.to_owned(), action, source: error.into() }
+    pub(crate) fn io(path: &Path, action: impl Into<Cow<'static, str>>, error: &io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action: action.into(), source: error.into() }
     }
 
     /// The same, naming the flag that the value is for.
@@ -177,6 +178,8 @@ impl Error {
     pub(crate) fn log(&self) {
         match self {
             Self::Io { .. } | Self::NotDurable { .. } | Self::Internal(_) => tracing::error!("{self}"),
+            // A stored value may be a secret, and a log has other readers than the caller.
+            Self::Conflict { key, .. } => tracing::warn!("flag {key:?}: not what the batch expected"),
             _ => tracing::warn!("{self}"),
         }
     }

@@ -23,26 +23,31 @@
 //! Errors and warnings are also [`tracing`] events.
 #![deny(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
+// Some of the core serves the C interface alone.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 mod error;
 mod store;
-
-mod batch;
-mod snapshot;
-mod stop_token;
 mod value;
+mod snapshot;
+mod batch;
 mod watch;
 
-mod document;
+mod stop_token;
+mod background_thread;
+mod revision_counter;
+
 mod json;
 mod nul_terminated;
+mod document;
 
-mod file;
 mod memory;
+mod file;
 
 #[allow(unsafe_code)]
 mod sys;
 
+#[cfg(feature = "capi")]
 #[allow(unsafe_code)]
 mod ffi;
 

@@ -1,4 +1,5 @@
-use crate::stop_token::{RevisionCounter, StopToken};
+use crate::revision_counter::RevisionCounter;
+use crate::stop_token::StopToken;
 use crate::{Batch, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwap;
 use sharded_map::ShardedMap;

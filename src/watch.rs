@@ -1,22 +1,22 @@
+use crate::background_thread::BackgroundThread;
 use crate::stop_token::StopToken;
 use crate::{Error, FlagStore, Result, Snapshot, sys};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Edits that follow one another this closely are reported together.
+/// Changes that follow one another this closely are reported together.
 const DEBOUNCE: Duration = Duration::from_millis(10);
-/// But a store that never comes to rest is reported on this often.
-const RESTLESS: Duration = Duration::from_millis(200);
-/// How long to wait before asking a store again that could not answer.
+/// A store that never comes to rest is reported on this often.
+const LONGEST_DEBOUNCE: Duration = Duration::from_millis(200);
+/// How long to wait before a store that failed is asked again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
-/// One flag that changed. Both values are compact JSON text; `None`: there was, or is, no such flag.
+/// One flag that changed. Its values before and now are compact JSON texts; `None`: it was or is not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// With the NUL behind it, as all of them.
+    /// Each text has a NUL behind it.
     key: &'a str,
     old: Option<&'a str>,
     new: Option<&'a str>,
@@ -75,32 +75,29 @@ fn trim(text: &str) -> &str {
 /// # Ok::<(), flagstore::Error>(())
 /// ```
 pub struct Watch {
-    stop: Arc<StopToken>,
     store: Arc<dyn FlagStore>,
-    thread: Option<JoinHandle<()>>,
-    process: u64,
+    thread: BackgroundThread,
 }
 
 impl Watch {
-    /// Watches one flag, or all if `key` is `None`. What changes after this has returned is seen. A store that cannot
-    /// be read for a while keeps its last good snapshot.
+    /// Watches one flag, or all if `key` is `None`. Changes after this has returned are reported. A
+    /// store that cannot be read for a while keeps its last good snapshot.
     ///
     /// # Errors
     ///
     /// Those of the store's [`revision`](FlagStore::revision) and [`list_all`](FlagStore::list_all);
-    /// [`Error::Io`] if the system has no thread or descriptor left.
+    /// [`Error::Io`] if the system has no thread left.
     pub fn start(
         store: Arc<dyn FlagStore>,
         key: Option<String>,
         callback: impl FnMut(&Change<'_>) + Send + 'static,
     ) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::io(Path::new("watch"), "start it", &error);
-        let stop = Arc::new(StopToken::new().map_err(failed)?);
         let revision = store.revision()?;
-        let picture = store.list_all()?;
-        let watcher = Watcher { store: Arc::clone(&store), stop: Arc::clone(&stop), key, callback, revision, picture };
-        let thread = sys::spawn("flagstore-watch", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
-        Ok(Self { stop, store, thread: Some(thread), process: sys::process_generation() })
+        let last_snapshot = store.list_all()?;
+        let watcher = Watcher { store: Arc::clone(&store), key, callback, revision, last_snapshot, last_error: None };
+        let thread = BackgroundThread::start("flagstore-watch", sys::STACK, |stop| watcher.run(stop))
+            .map_err(|error| Error::io(Path::new("watch"), "start its thread", &error))?;
+        Ok(Self { store, thread })
     }
 }
 
@@ -112,73 +109,74 @@ impl fmt::Debug for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        if self.process != sys::process_generation() {
-            // The thread lives in the parent; a join would wait for ever.
-            return std::mem::forget(thread);
-        }
-        self.stop.set();
-        self.store.wake();
-        if !sys::is_current_thread(&thread) {
-            let _ = thread.join();
-        }
+        let Self { store, thread } = self;
+        thread.stop(|| store.wake());
     }
 }
 
 struct Watcher<F> {
     store: Arc<dyn FlagStore>,
-    stop: Arc<StopToken>,
     key: Option<String>,
     callback: F,
     revision: u64,
-    picture: Snapshot,
+    /// The flags as last reported.
+    last_snapshot: Snapshot,
+    /// The failure that was logged last, until the store can be read again.
+    last_error: Option<Error>,
 }
 
 impl<F: FnMut(&Change<'_>)> Watcher<F> {
-    fn run(mut self) {
-        while !self.stop.is_set() {
-            match self.debounce() {
-                Ok(true) => match self.report() {
-                    // What is corrupt gets well by a change.
-                    Ok(()) | Err(Error::Corrupt { .. }) => {}
-                    Err(_) => {
-                        self.stop.event().wait(RETRY_DELAY);
-                        // No revision is 0: look again at once.
+    fn run(mut self, stop: &StopToken) {
+        while !stop.is_set() {
+            match self.wait_and_report(stop) {
+                Ok(()) => self.last_error = None,
+                Err(error) => {
+                    // No revision is 0: once repaired, the store is read again. What is corrupt heals by a change.
+                    if !matches!(error, Error::Corrupt { .. }) {
                         self.revision = 0;
+                        stop.wait(RETRY_DELAY);
                     }
-                },
-                Ok(false) => {}
-                // The store has logged it. It may get well again.
-                Err(_) => self.stop.event().wait(RETRY_DELAY),
+                    self.log(error);
+                }
             }
         }
     }
 
-    /// Waits for a change and then for quiet. `false`: stopped.
-    fn debounce(&mut self) -> Result<bool> {
-        let Some(revision) = self.store.wait_unless_stopped(self.revision, None, &self.stop)? else {
+    /// No caller hears of it. Once, however often it is tried again.
+    fn log(&mut self, error: Error) {
+        if self.last_error.as_ref() != Some(&error) {
+            error.log();
+            self.last_error = Some(error);
+        }
+    }
+
+    fn wait_and_report(&mut self, stop: &StopToken) -> Result<()> {
+        if self.wait_until_quiet(stop)? { self.report(stop) } else { Ok(()) }
+    }
+
+    /// Waits for a change and then until no other has followed for a while. `false`: stopped.
+    fn wait_until_quiet(&mut self, stop: &StopToken) -> Result<bool> {
+        let Some(revision) = self.store.wait_unless_stopped(self.revision, None, stop)? else {
             return Ok(false);
         };
         self.revision = revision;
-        let restless = Instant::now() + RESTLESS;
+        let latest = Instant::now() + LONGEST_DEBOUNCE;
         loop {
             let now = Instant::now();
-            let quiet = (now + DEBOUNCE).min(restless);
-            match self.store.wait_unless_stopped(self.revision, Some(quiet), &self.stop)? {
-                Some(revision) if now < restless => self.revision = revision,
-                _ => return Ok(!self.stop.is_set()),
+            let quiet = (now + DEBOUNCE).min(latest);
+            match self.store.wait_unless_stopped(self.revision, Some(quiet), stop)? {
+                Some(revision) if now < latest => self.revision = revision,
+                _ => return Ok(!stop.is_set()),
             }
         }
     }
 
-    /// Compares what is with what was. A store that cannot be read keeps its last good picture.
-    fn report(&mut self) -> Result<()> {
+    /// Compares the flags with those last reported. A store that cannot be read keeps its last good snapshot.
+    fn report(&mut self, stop: &StopToken) -> Result<()> {
         let now = self.store.list_all()?;
-        let before = std::mem::replace(&mut self.picture, now.clone());
+        let before = std::mem::replace(&mut self.last_snapshot, now.clone());
         let (mut old, mut new) = (0, 0);
-        while !self.stop.is_set() {
+        while !stop.is_set() {
             let (was, is) = (before.entry(old), now.entry(new));
             let change = match (was, is) {
                 (None, None) => break,

@@ -99,8 +99,8 @@ fn a_rust_program_brings_its_own_backend() {
 }
 
 #[test]
-fn the_readme_is_true() {
-    run_script("tests/readme.sh", &["cc", "c++"]);
+fn the_documents_are_true() {
+    run_script("tests/docs.sh", &["cc", "c++"]);
 }
 
 #[test]

@@ -16,8 +16,8 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
         Arc::new(store) as Arc<dyn FlagStore>
     };
     case("memory", &(Arc::new(InMemoryFlagStore::new()) as Arc<dyn FlagStore>));
-    case("file", &file("durable.json", ReadMode::Fresh, Durability::Full));
-    case("file without sync", &file("atomic.json", ReadMode::Fresh, Durability::None));
+    case("file", &file("full.json", ReadMode::Fresh, Durability::Full));
+    case("file without sync", &file("none.json", ReadMode::Fresh, Durability::None));
     case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
     case("file checked", &file("checked.json", ReadMode::Checked, Durability::None));
     case("file watched", &file("watched.json", ReadMode::Watched, Durability::None));

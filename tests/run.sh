@@ -29,6 +29,9 @@ section() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
 section style
 cargo fmt --check
 cargo clippy --all-targets --locked --quiet -- -D warnings
+# A program in Rust goes without the C interface.
+cargo build --no-default-features --lib --locked --quiet --target-dir target/no-capi
+cargo clippy --no-default-features --all-targets --locked --quiet -- -D warnings
 
 section examples
 examples-c/run.sh

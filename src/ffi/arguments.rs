@@ -1,10 +1,10 @@
-//! NulTerminated that C hands in.
+//! Text that C hands in and is lent.
 
 use crate::{Error, Result};
 use std::ffi::{CStr, c_char};
+use std::ptr;
 
 /// A NUL-terminated string of the caller's, in UTF-8.
-#[inline(always)]
 pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     if pointer.is_null() {
         return null(name);
@@ -35,7 +35,6 @@ fn null<T>(name: &str) -> Result<T> {
     Err(Error::InvalidArgument(format!("{name} is NULL")))
 }
 
-#[inline(always)]
 fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
     if bytes.is_ascii() {
         // SAFETY: ASCII is UTF-8; of short keys this is told sooner.
@@ -53,6 +52,12 @@ fn not_utf8(name: &str, error: std::str::Utf8Error) -> Error {
 pub(super) fn lossy(pointer: *const c_char) -> String {
     // SAFETY: the caller promises a NUL-terminated string.
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
+}
+
+/// Text with a NUL behind it, lent to the caller: its pointer, and its length where the caller wants to know it.
+pub(super) fn lend(with_nul: Option<&str>, len: *mut usize) -> *const c_char {
+    write_len(len, with_nul.map_or(0, |text| text.len() - 1));
+    with_nul.map_or(ptr::null(), |text| text.as_ptr().cast())
 }
 
 /// Stores a length where the caller wants to know it.

@@ -1,9 +1,11 @@
 //! A backend of the caller's own: a table of C functions behind the same contract.
 
-use crate::ffi::{flagstore_backend_t, flagstore_error_t, flagstore_reply_t, take_error};
+use super::backend_table::{Replies, flagstore_backend_t, flagstore_reply_t};
+use super::error::{self, FLAGSTORE_BACKEND, flagstore_error_t};
 use crate::json::{MAX_BYTES, ParseError, Scanner};
 use crate::nul_terminated::NulTerminated;
-use crate::stop_token::{RevisionCounter, StopToken};
+use crate::revision_counter::RevisionCounter;
+use crate::stop_token::StopToken;
 use crate::sys::{ForkSafeMutex, ForkSafeMutexGuard};
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
 use std::collections::BTreeMap;
@@ -24,9 +26,6 @@ unsafe impl Send for BackendStore {}
 // SAFETY: as above; `turn` keeps the calls apart.
 unsafe impl Sync for BackendStore {}
 
-/// The values that a backend handed over, or the first thing that was wrong with them.
-type Replies = Result<BTreeMap<String, Value>>;
-
 impl BackendStore {
     pub(crate) fn new(backend: flagstore_backend_t) -> Self {
         Self { backend, turn: ForkSafeMutex::new(), changes: RevisionCounter::new() }
@@ -36,14 +35,9 @@ impl BackendStore {
         self.turn.lock().ok_or_else(|| failure("the backend called the store that it serves"))
     }
 
-    /// Runs `work` with the backend to itself; what fails is logged, unless the call does that.
+    /// Runs `work` with the backend to itself.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        let done = self.enter().and_then(|_turn| work(self));
-        done.inspect_err(|error| {
-            if !error.is_caller_error() {
-                error.log();
-            }
-        })
+        self.enter().and_then(|_turn| work(self))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Value>> {
@@ -52,15 +46,15 @@ impl BackendStore {
         let name = NulTerminated::from(key);
         // SAFETY: the function takes these by contract; key and reply live during the call.
         called("get", |error| unsafe { get(self.backend.context, pointer(&name), key.len(), &mut reply, error) })?;
-        Ok(reply.finish()?.remove(key))
+        Ok(values(reply.finish())?.remove(key))
     }
 
-    fn list_now(&self) -> Replies {
+    fn list_now(&self) -> Result<BTreeMap<String, Value>> {
         let list_all = self.backend.list_all.ok_or(Error::NotImplemented("list_all"))?;
         let mut reply = flagstore_reply_t::to_list();
         // SAFETY: the function takes these by contract; the reply lives during the call.
         called("list_all", |error| unsafe { list_all(self.backend.context, &mut reply, error) })?;
-        reply.finish()
+        values(reply.finish())
     }
 
     fn set_now(&self, key: &str, value: &Value) -> Result<()> {
@@ -119,62 +113,28 @@ impl Drop for BackendStore {
     }
 }
 
-/// NulTerminated as C likes it: with a NUL behind it, and never a pointer to nowhere, as an empty str may be.
+/// Text as C likes it: with a NUL behind it, and never a pointer to nowhere, as an empty str may be.
 fn pointer(text: &NulTerminated) -> *const c_char {
     text.with_nul().as_ptr().cast()
 }
 
 fn failure(message: impl Into<String>) -> Error {
-    Error::Backend { code: crate::ffi::FLAGSTORE_BACKEND, errno: 0, message: message.into() }
+    Error::Backend { code: FLAGSTORE_BACKEND, errno: 0, message: message.into() }
 }
 
 /// Makes the call and takes the error object that it left, if it left one.
 fn called(name: &str, call: impl FnOnce(*mut *mut flagstore_error_t) -> bool) -> Result<()> {
     let mut error = ptr::null_mut();
     let succeeded = call(&mut error);
-    match take_error(error) {
-        Some(error) => Err(error),
-        None if succeeded => Ok(()),
-        None => Err(failure(format!("the backend's {name} failed without saying why"))),
+    match error.is_null() {
+        false => Err(error::from_raw(error)),
+        true if succeeded => Ok(()),
+        true => Err(failure(format!("the backend's {name} failed without saying why"))),
     }
 }
 
-impl flagstore_reply_t {
-    fn to_get(key: &str) -> Self {
-        Self { of: Some(key.to_owned()), values: Ok(BTreeMap::new()) }
-    }
-
-    fn to_list() -> Self {
-        Self { of: None, values: Ok(BTreeMap::new()) }
-    }
-
-    fn finish(self) -> Replies {
-        self.values.map_err(failure)
-    }
-
-    /// Takes one value; the first that is wrong fails the whole reply.
-    pub(crate) fn take(&mut self, key: Option<&[u8]>, json: &[u8]) {
-        if let Ok(values) = &mut self.values {
-            match checked(self.of.as_deref(), key, json) {
-                Ok((key, value)) => drop(values.insert(key, value)),
-                Err(problem) => self.values = Err(problem),
-            }
-        }
-    }
-}
-
-fn checked(of: Option<&str>, key: Option<&[u8]>, json: &[u8]) -> Result<(String, Value), String> {
-    // The reply to a get is about the key that was asked for.
-    let key = match (of, key) {
-        (Some(asked), _) => asked,
-        (None, Some(key)) => std::str::from_utf8(key).map_err(|_| "the backend replied a key that is not UTF-8")?,
-        (None, None) => return Err("the backend replied a value without a key".into()),
-    };
-    let json = std::str::from_utf8(json).map_err(|_| format!("flag {key:?}: the backend's value is not UTF-8"))?;
-    match Value::parse(json) {
-        Ok(value) => Ok((key.to_owned(), value)),
-        Err(error) => Err(format!("flag {key:?}: the backend's value is {error}")),
-    }
+fn values(replies: Replies) -> Result<BTreeMap<String, Value>> {
+    replies.map_err(failure)
 }
 
 impl FlagStore for BackendStore {

@@ -1,25 +1,47 @@
 //! Batches: several changes in one atomic write, with conditions. One thread at a time may build a batch; commit only
 //! reads it, and may be called again.
 
-use super::arguments;
+use super::arguments::{self, lend};
 use super::error::flagstore_error_t;
-use super::guard::{guard, guard_infallible};
+use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
+use super::panic::guard_infallible;
 use super::store::value_of;
-use crate::{Batch, Result};
+use crate::nul_terminated::NulTerminated;
+use crate::{Batch, Result, Value};
 use std::ffi::c_char;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// RevisionCounter that are made together. Free it with `flagstore_free`.
+/// Changes that are made together, and what they expect. Free it with `flagstore_free`.
 #[allow(non_camel_case_types)]
-pub struct flagstore_batch_t(Mutex<Batch>);
+#[derive(Default)]
+pub struct flagstore_batch_t(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Shared with the commits that are under way.
+    batch: Arc<Batch>,
+    /// What the batch says, in key order, for those who read it; made for the first of them after a change.
+    listing: Option<Listing>,
+}
+
+/// The strings that are lent: they live until the batch is changed or freed.
+struct Listing {
+    changes: Vec<Entry>,
+    expectations: Vec<Entry>,
+}
+
+struct Entry {
+    key: NulTerminated,
+    json: Option<NulTerminated>,
+}
 
 /// An empty batch, to be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_new() -> *mut flagstore_batch_t {
-    guard_infallible(ptr::null_mut(), || Ok(object::into_raw(Kind::Batch, flagstore_batch_t(Mutex::default()))))
+    guard_infallible(ptr::null_mut(), || Ok(object::into_raw(Kind::Batch, flagstore_batch_t::default())))
 }
 
 /// Will store the JSON value under `key`; the batch's last word on a key counts. false: failed, with
@@ -31,10 +53,22 @@ pub extern "C" fn flagstore_batch_set(
     json: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
+    guard(error, false, || set(batch, arguments::text(key, "key")?, arguments::text(json, "json")?))
+}
+
+/// As `flagstore_batch_set`, by pointer and length.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_set_n(
+    batch: *mut flagstore_batch_t,
+    key: *const c_char,
+    key_len: usize,
+    json: *const c_char,
+    json_len: usize,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
     guard(error, false, || {
-        let (key, json) = (arguments::text(key, "key")?, arguments::text(json, "json")?);
-        let value = value_of(key, json, usize::MAX)?;
-        with(batch, |batch| batch.set(key, value))
+        let key = arguments::text_with_length(key, key_len, "key")?;
+        set(batch, key, arguments::text_with_length(json, json_len, "json")?)
     })
 }
 
@@ -45,20 +79,29 @@ pub extern "C" fn flagstore_batch_delete(
     key: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || {
-        let key = arguments::text(key, "key")?;
-        with(batch, |batch| batch.delete(key))
-    })
+    guard(error, false, || delete(batch, arguments::text(key, "key")?))
+}
+
+/// As `flagstore_batch_delete`, by pointer and length.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_delete_n(
+    batch: *mut flagstore_batch_t,
+    key: *const c_char,
+    key_len: usize,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || delete(batch, arguments::text_with_length(key, key_len, "key")?))
 }
 
 /// Will remove everything before the changes of the batch are made, whether they were added before or after this.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_clear(batch: *mut flagstore_batch_t, error: *mut *mut flagstore_error_t) -> bool {
-    guard(error, false, || with(batch, Batch::clear))
+    guard(error, false, || change(batch, Batch::clear))
 }
 
 /// Commit only if the flag then equals `json` as a JSON value: white space and the order of keys do not matter, `1`
-/// and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch.
+/// and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch. The
+/// last expectation of a key counts.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect(
     batch: *mut flagstore_batch_t,
@@ -68,9 +111,26 @@ pub extern "C" fn flagstore_batch_expect(
 ) -> bool {
     guard(error, false, || {
         let key = arguments::text(key, "key")?;
-        let value =
-            if json.is_null() { None } else { Some(value_of(key, arguments::text(json, "json")?, usize::MAX)?) };
-        with(batch, |batch| batch.expect(key, value))
+        expect(batch, key, if json.is_null() { None } else { Some(arguments::text(json, "json")?) })
+    })
+}
+
+/// As `flagstore_batch_expect`, by pointer and length; NULL json of length 0: only if there is no such flag.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_expect_n(
+    batch: *mut flagstore_batch_t,
+    key: *const c_char,
+    key_len: usize,
+    json: *const c_char,
+    json_len: usize,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    guard(error, false, || {
+        let key = arguments::text_with_length(key, key_len, "key")?;
+        // NULL with a length is a mistake, not "no such flag".
+        let is_absent = json.is_null() && json_len == 0;
+        let json = (!is_absent).then(|| arguments::text_with_length(json, json_len, "json")).transpose()?;
+        expect(batch, key, json)
     })
 }
 
@@ -87,17 +147,128 @@ pub extern "C" fn flagstore_commit(
 ) -> bool {
     guard(error, false, || {
         let store = handle(store)?;
-        // A copy, so that nothing is locked while the store works.
-        let batch = borrow(batch)?.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Nothing is locked while the store works.
+        let batch = Arc::clone(&lock(batch)?.batch);
         store.commit(&batch).map(|()| true)
     })
 }
 
-fn borrow<'a>(batch: *const flagstore_batch_t) -> Result<&'a flagstore_batch_t> {
-    object::borrow(batch, Kind::Batch, "batch")
+/// Whether the batch first removes everything; false for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_clears(batch: *const flagstore_batch_t) -> bool {
+    guard_infallible(false, || Ok(lock(batch)?.batch.clears()))
 }
 
-fn with(batch: *const flagstore_batch_t, change: impl FnOnce(&mut Batch)) -> Result<bool> {
-    change(&mut borrow(batch)?.0.lock().unwrap_or_else(PoisonError::into_inner));
+/// The number of flags that the batch stores or removes, besides what it clears; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_count(batch: *const flagstore_batch_t) -> usize {
+    guard_infallible(0, || Ok(lock(batch)?.listing().changes.len()))
+}
+
+/// The key of the change at `index`, counted from 0 in byte order, each key once; its length in bytes in `len`, which
+/// may be NULL. NULL past the end. The string is the batch's and lives until the batch is changed or freed.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_key(batch: *const flagstore_batch_t, index: usize, len: *mut usize) -> *const c_char {
+    guard_infallible(ptr::null(), || Ok(lend(key(lock(batch)?.listing().changes.get(index)), len)))
+}
+
+/// The compact JSON text that the change at `index` stores, as `flagstore_batch_key`. NULL, of length 0, if it removes
+/// the flag, and past the end.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_value(
+    batch: *const flagstore_batch_t,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
+    guard_infallible(ptr::null(), || Ok(lend(json(lock(batch)?.listing().changes.get(index)), len)))
+}
+
+/// The number of flags of which the batch expects something; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_expect_count(batch: *const flagstore_batch_t) -> usize {
+    guard_infallible(0, || Ok(lock(batch)?.listing().expectations.len()))
+}
+
+/// The key of the expectation at `index`, as `flagstore_batch_key`.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_expect_key(
+    batch: *const flagstore_batch_t,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
+    guard_infallible(ptr::null(), || Ok(lend(key(lock(batch)?.listing().expectations.get(index)), len)))
+}
+
+/// The compact JSON text that the flag must equal, as `flagstore_batch_key`. NULL, of length 0, if there must be no
+/// such flag, and past the end.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_batch_expect_value(
+    batch: *const flagstore_batch_t,
+    index: usize,
+    len: *mut usize,
+) -> *const c_char {
+    guard_infallible(ptr::null(), || Ok(lend(json(lock(batch)?.listing().expectations.get(index)), len)))
+}
+
+/// Whether two texts are the same JSON value, as `flagstore_batch_expect` compares them. false if either is NULL or not
+/// one JSON value.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_json_equal(a: *const c_char, a_len: usize, b: *const c_char, b_len: usize) -> bool {
+    guard_infallible(false, || {
+        let (a, b) = (arguments::bytes(a, a_len, "a")?, arguments::bytes(b, b_len, "b")?);
+        Ok(value_in(a).is_some_and(|value| Some(value) == value_in(b)))
+    })
+}
+
+fn value_in(json: &[u8]) -> Option<Value> {
+    Value::parse(std::str::from_utf8(json).ok()?).ok()
+}
+
+fn set(batch: *const flagstore_batch_t, key: &str, json: &str) -> Result<bool> {
+    let value = value_of(key, json, usize::MAX)?;
+    change(batch, |batch| batch.set(key, value))
+}
+
+fn delete(batch: *const flagstore_batch_t, key: &str) -> Result<bool> {
+    change(batch, |batch| batch.delete(key))
+}
+
+fn expect(batch: *const flagstore_batch_t, key: &str, json: Option<&str>) -> Result<bool> {
+    let value = json.map(|json| value_of(key, json, usize::MAX)).transpose()?;
+    change(batch, |batch| batch.expect(key, value))
+}
+
+fn lock<'a>(batch: *const flagstore_batch_t) -> Result<MutexGuard<'a, State>> {
+    let batch = object::borrow(batch, Kind::Batch, "batch")?;
+    Ok(batch.0.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn change(batch: *const flagstore_batch_t, change: impl FnOnce(&mut Batch)) -> Result<bool> {
+    let mut state = lock(batch)?;
+    state.listing = None;
+    change(Arc::make_mut(&mut state.batch));
     Ok(true)
+}
+
+fn key(entry: Option<&Entry>) -> Option<&str> {
+    entry.map(|entry| entry.key.with_nul())
+}
+
+fn json(entry: Option<&Entry>) -> Option<&str> {
+    entry?.json.as_ref().map(NulTerminated::with_nul)
+}
+
+impl State {
+    fn listing(&mut self) -> &Listing {
+        self.listing.get_or_insert_with(|| Listing {
+            changes: self.batch.changes().map(Entry::from).collect(),
+            expectations: self.batch.expectations().map(Entry::from).collect(),
+        })
+    }
+}
+
+impl From<(&str, Option<&Value>)> for Entry {
+    fn from((key, value): (&str, Option<&Value>)) -> Self {
+        Self { key: key.into(), json: value.map(|value| value.text().clone()) }
+    }
 }

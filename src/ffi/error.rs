@@ -2,8 +2,8 @@
 //! there first, and on failure an error object, which the caller frees.
 
 use super::arguments;
-use super::guard::guard_infallible;
 use super::object::{self, Kind};
+use super::panic::guard_infallible;
 use crate::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -32,10 +32,14 @@ pub const FLAGSTORE_CONFLICT: i32 = 9;
 pub const FLAGSTORE_BACKEND: i32 = 10;
 /// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
 pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
-/// A bug in flagstore, catch_panic at the boundary.
+/// A remote store was not reached in time; nothing was changed. Reserved: no store of this version gives it by itself.
+pub const FLAGSTORE_UNAVAILABLE: i32 = 12;
+/// A remote store's answer did not come: the change may or may not have been made. Reserved, as above.
+pub const FLAGSTORE_UNCERTAIN: i32 = 13;
+/// A bug in flagstore, caught at the boundary.
 pub const FLAGSTORE_INTERNAL: i32 = 99;
 
-const NAMES: [(i32, &CStr); 13] = [
+const NAMES: [(i32, &CStr); 15] = [
     (FLAGSTORE_OK, c"FLAGSTORE_OK"),
     (FLAGSTORE_INVALID_ARGUMENT, c"FLAGSTORE_INVALID_ARGUMENT"),
     (FLAGSTORE_INVALID_JSON, c"FLAGSTORE_INVALID_JSON"),
@@ -48,6 +52,8 @@ const NAMES: [(i32, &CStr); 13] = [
     (FLAGSTORE_CONFLICT, c"FLAGSTORE_CONFLICT"),
     (FLAGSTORE_BACKEND, c"FLAGSTORE_BACKEND"),
     (FLAGSTORE_NOT_DURABLE, c"FLAGSTORE_NOT_DURABLE"),
+    (FLAGSTORE_UNAVAILABLE, c"FLAGSTORE_UNAVAILABLE"),
+    (FLAGSTORE_UNCERTAIN, c"FLAGSTORE_UNCERTAIN"),
     (FLAGSTORE_INTERNAL, c"FLAGSTORE_INTERNAL"),
 ];
 
@@ -105,13 +111,6 @@ fn read<T>(error: *const flagstore_error_t, of_null: T, of_other: T, field: impl
     guard_infallible(of_other, || object::borrow(error, Kind::Error, "error").map(field))
 }
 
-impl flagstore_error_t {
-    /// Code, errno and message.
-    pub(super) fn parts(&self) -> (i32, i32, String) {
-        (self.code, self.os_code, self.message.to_string_lossy().into_owned())
-    }
-}
-
 fn name(code: i32) -> &'static CStr {
     NAMES.iter().find(|(known, _)| *known == code).map_or(c"FLAGSTORE_UNKNOWN", |(_, name)| name)
 }
@@ -119,6 +118,17 @@ fn name(code: i32) -> &'static CStr {
 fn make(code: i32, os_code: i32, message: String) -> *mut flagstore_error_t {
     let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
     object::into_raw(Kind::Error, flagstore_error_t { code, os_code, message })
+}
+
+/// An error object that a backend made, as an error of ours; the object is freed.
+pub(super) fn from_raw(error: *mut flagstore_error_t) -> Error {
+    let Ok(flagstore_error_t { code, os_code, message }) = object::borrow(error, Kind::Error, "error") else {
+        let message = "the backend's error is not an error object".into();
+        return Error::Backend { code: FLAGSTORE_BACKEND, errno: 0, message };
+    };
+    let (code, errno, message) = (*code, *os_code, message.to_string_lossy().into_owned());
+    object::free(error.cast());
+    Error::Backend { code, errno, message }
 }
 
 /// The error as an object for the caller.

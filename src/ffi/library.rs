@@ -1,6 +1,6 @@
 //! Library.
 
-use super::guard::guard_infallible;
+use super::panic::guard_infallible;
 use super::{arguments, object};
 use std::ffi::{c_char, c_void};
 

@@ -3,26 +3,27 @@
 //!
 //! Exported functions never call one another, so that nobody can put himself between them.
 
-mod arguments;
-mod backend_store;
-mod guard;
+mod log_sink;
 mod object;
+mod panic;
+
+mod arguments;
+mod guard;
 mod versioned_struct;
 
-pub mod backend;
-pub mod batch;
-pub mod change;
-pub mod error;
 pub mod library;
+pub mod error;
 pub mod log;
 pub mod open;
-pub mod snapshot;
 pub mod store;
 pub mod typed;
 pub mod with_length;
-
-pub(crate) use backend::{flagstore_backend_t, flagstore_reply_t, take_error};
-pub(crate) use error::{FLAGSTORE_BACKEND, flagstore_error_t};
+pub mod snapshot;
+pub mod batch;
+pub mod change;
+mod backend_table;
+mod backend_store;
+pub mod backend;
 
 /// What the loader calls.
 #[used]

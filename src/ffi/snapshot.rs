@@ -3,9 +3,10 @@
 
 use super::arguments;
 use super::error::flagstore_error_t;
-use super::guard::{guard, guard_infallible};
+use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle};
+use super::panic::guard_infallible;
 use crate::{Result, Snapshot};
 use std::ffi::c_char;
 use std::ptr;
@@ -40,7 +41,7 @@ pub extern "C" fn flagstore_snapshot_key(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(key, _)| key), len)))
+    guard_infallible(ptr::null(), || Ok(arguments::lend(borrow(snapshot)?.entry(index).map(|(key, _)| key), len)))
 }
 
 /// The compact JSON text of the value at `index`, as `flagstore_snapshot_key`.
@@ -50,7 +51,7 @@ pub extern "C" fn flagstore_snapshot_value(
     index: usize,
     len: *mut usize,
 ) -> *const c_char {
-    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.entry(index).map(|(_, value)| value), len)))
+    guard_infallible(ptr::null(), || Ok(arguments::lend(borrow(snapshot)?.entry(index).map(|(_, value)| value), len)))
 }
 
 /// The compact JSON text of the value under `key`, its length in `len`, which may be NULL. NULL: no such flag.
@@ -60,15 +61,40 @@ pub extern "C" fn flagstore_snapshot_find(
     key: *const c_char,
     len: *mut usize,
 ) -> *const c_char {
-    guard_infallible(ptr::null(), || Ok(lend(borrow(snapshot)?.find(arguments::text(key, "key")?), len)))
+    guard_infallible(ptr::null(), || Ok(arguments::lend(borrow(snapshot)?.find(arguments::text(key, "key")?), len)))
+}
+
+/// As `flagstore_snapshot_find`, for a key of `key_len` bytes, which may contain U+0000.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_snapshot_find_n(
+    snapshot: *const flagstore_snapshot_t,
+    key: *const c_char,
+    key_len: usize,
+    len: *mut usize,
+) -> *const c_char {
+    guard_infallible(ptr::null(), || {
+        Ok(arguments::lend(borrow(snapshot)?.find(arguments::text_with_length(key, key_len, "key")?), len))
+    })
+}
+
+/// The index of the first key that is not less than the `key_len` bytes at `key`, in byte order; the count if there is
+/// none. The keys that begin with `key` stand in a row from there. The count too for a key that is NULL or not UTF-8;
+/// 0 for a NULL snapshot.
+#[unsafe(no_mangle)]
+pub extern "C" fn flagstore_snapshot_seek(
+    snapshot: *const flagstore_snapshot_t,
+    key: *const c_char,
+    key_len: usize,
+) -> usize {
+    let mut count = 0;
+    let found = guard_infallible(None, || {
+        let snapshot = borrow(snapshot)?;
+        count = snapshot.len();
+        Ok(Some(snapshot.seek(arguments::text_with_length(key, key_len, "key")?)))
+    });
+    found.unwrap_or(count)
 }
 
 fn borrow<'a>(snapshot: *const flagstore_snapshot_t) -> Result<&'a Snapshot> {
     object::borrow(snapshot, Kind::Snapshot, "snapshot").map(|handle| &handle.0)
-}
-
-/// NulTerminated with its NUL, for as long as the snapshot lives.
-fn lend(with_nul: Option<&str>, len: *mut usize) -> *const c_char {
-    arguments::write_len(len, with_nul.map_or(0, |text| text.len() - 1));
-    with_nul.map_or(ptr::null(), |text| text.as_ptr().cast())
 }

@@ -173,7 +173,6 @@ pub(super) fn read_text(
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.
-#[inline(always)]
 fn read<T>(
     store: &dyn FlagStore,
     key: &str,

@@ -1,33 +1,42 @@
 //! File-system events of everything a path leads through.
 
 use crate::stop_token::StopToken;
-use crate::sys;
-use crate::sys::ProcessLocal;
+use crate::sys::{self, ProcessLocal};
 use arc_swap::ArcSwapOption;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// As many links as the kernel follows before it says ELOOP.
+/// How many links the kernel follows before it says ELOOP.
 const MAX_LINKS: usize = 40;
 
 pub(super) struct Events {
     inotify: ProcessLocal<Inotify>,
     watched: Vec<WatchDescriptor>,
-    /// What the links and the file are called in their directories, where others may come and go.
+    /// The names of the links and of the file in their directories, where others may come and go.
     names: BTreeSet<OsString>,
+}
+
+/// What was found among the events that have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// Nothing that concerns the path.
+    Nothing,
+    Relevant,
+    /// The source of events is gone: somebody has closed it.
+    Lost,
 }
 
 impl Events {
     /// Asks for the events of the directory of each symbolic link in the path, of the file's own directory, and of
-    /// the file. An error where there are no events to be had, or none of what other machines change.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    /// the file. An error where there are none to be had, or none of other machines' changes.
+    fn start(path: &Path) -> io::Result<Self> {
         let descriptor = sys::above_stdio(OwnedFd::from(Inotify::init()?).into())?;
         let inotify = ProcessLocal::new(OwnedFd::from(descriptor).into());
         let mut events = Self { inotify, watched: Vec::new(), names: BTreeSet::new() };
@@ -36,37 +45,37 @@ impl Events {
 
     /// Has the events of wherever the path leads by now; `None` after an error.
     pub(super) fn follow_or_start(path: &Path, events: &mut Option<Self>) -> io::Result<()> {
+        // Earlier events are older than any stat that follows; later ones may concern another way.
+        Self::drain_relevant(events);
         let followed = match events.take() {
             Some(mut events) => events.follow(path).map(|()| events),
-            None => Self::of(path),
+            None => Self::start(path),
         };
         followed.map(|followed| *events = Some(followed))
     }
 
     /// Asks for them anew: the path may lead elsewhere by now.
     fn follow(&mut self, path: &Path) -> io::Result<()> {
-        // What has come until now is before any look that follows; what comes from now on may move the way.
-        self.drain_relevant();
         let WatchSet { directories, names, file } = WatchSet::of(path);
         let entries = WatchMask::CREATE | WatchMask::DELETE | WatchMask::MOVE | WatchMask::ONLYDIR;
         let gone = WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
         let content = WatchMask::MODIFY | WatchMask::CLOSE_WRITE | WatchMask::ATTRIB;
-        let mut watches = self.inotify.watches();
+        let mut watches = self.inotify.get().ok_or(io::ErrorKind::NotConnected)?.watches();
         let mut watched = Vec::new();
         for directory in directories {
-            if sys::is_remote(&File::open(&directory)?) {
+            if !sys::is_local(&File::open(&directory)?) {
                 return Err(io::ErrorKind::Unsupported.into());
             }
             watched.push(watches.add(directory, entries | gone)?);
         }
         match watches.add(file, content | gone) {
-            // Its directory tells when it comes.
+            // Its directory announces when it comes.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => watched.push(result?),
         }
         for left in std::mem::replace(&mut self.watched, watched) {
             if !self.watched.contains(&left) {
-                // It fails if what was watched is gone.
+                // It fails if the watched file is gone.
                 let _ = watches.remove(left);
             }
         }
@@ -74,61 +83,79 @@ impl Events {
         Ok(())
     }
 
-    /// Takes the events that have come, and says whether any may be of the path. What else happens in its directories
-    /// is not.
-    pub(super) fn drain_relevant(&mut self) -> bool {
-        let mut any = false;
+    /// Takes the events that have come. A source that is lost becomes `None`.
+    pub(super) fn drain_relevant(events: &mut Option<Self>) -> Drained {
+        let drained = events.as_mut().map_or(Drained::Nothing, Self::drain);
+        if drained == Drained::Lost {
+            *events = None;
+        }
+        drained
+    }
+
+    fn drain(&mut self) -> Drained {
+        let Some(inotify) = self.inotify.get_mut() else {
+            return Drained::Lost;
+        };
+        let mut drained = Drained::Nothing;
         let mut buffer = [0; 4096];
         loop {
-            match self.inotify.read_events(&mut buffer) {
+            match inotify.read_events(&mut buffer) {
                 Ok(events) => {
                     for event in events {
-                        any |= event.mask.contains(EventMask::Q_OVERFLOW)
+                        let is_relevant = event.mask.contains(EventMask::Q_OVERFLOW)
                             || match event.name {
+                                // Other files of its directories are not.
                                 Some(name) => self.names.contains(name),
                                 None => self.watched.contains(&event.wd),
                             };
+                        if is_relevant {
+                            drained = Drained::Relevant;
+                        }
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return any,
-                // What cannot be read may be anything.
-                Err(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return drained,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Drained::Lost,
             }
         }
     }
 
-    /// Sleeps until there is an event, which is true, or the stop is set or the time is over. `None` has no events.
-    pub(super) fn sleep(events: Option<&Self>, stop: Option<&StopToken>, timeout: Duration) -> bool {
-        let descriptors = [events.map(|events| events.inotify.as_raw_fd()), stop.map(|stop| stop.event().as_raw_fd())];
-        sys::poll(descriptors, Some(timeout))[0]
+    /// Sleeps until there is an event, or the token is set, or the time is over; may also wake for no reason.
+    pub(super) fn sleep(events: Option<&Self>, stop: Option<&StopToken>, timeout: Duration) {
+        let inotify = events.and_then(|events| events.inotify.get()).map(Inotify::as_fd);
+        match (inotify, stop) {
+            (Some(inotify), Some(stop)) => stop.poll(inotify, timeout),
+            (Some(inotify), None) => sys::poll([Some(inotify), None], timeout),
+            (None, Some(stop)) => stop.wait(timeout),
+            (None, None) => std::thread::sleep(timeout),
+        }
     }
 }
 
-/// Events that nobody waits for, to be waited for again: to end them takes the kernel many milliseconds.
-pub(super) struct SpareWatcher(ArcSwapOption<(u64, Events)>);
+/// Events that nobody waits for, to be waited for again: the kernel takes many milliseconds to end them.
+pub(super) struct SpareWatcher(ArcSwapOption<Events>);
 
 impl SpareWatcher {
     pub(super) fn new() -> Self {
         Self(ArcSwapOption::empty())
     }
 
+    /// Those that a fork left in a child are the parent's: they count as lost.
     pub(super) fn take(&self) -> Option<Events> {
-        let (process, events) = self.0.swap(None).and_then(Arc::into_inner)?;
-        // Those that a fork left in the child are the parent's, and not to be read here.
-        (process == sys::process_generation()).then_some(events)
+        self.0.swap(None).and_then(Arc::into_inner)
     }
 
-    /// Whose place is taken ends here.
+    /// Ends those whose place is taken.
     pub(super) fn put(&self, events: Option<Events>) {
         if let Some(events) = events {
-            self.0.store(Some(Arc::new((sys::process_generation(), events))));
+            self.0.store(Some(Arc::new(events)));
         }
     }
 }
 
-/// Where a path leads through, and to.
+/// Everything that a path leads through, and to.
 struct WatchSet {
-    /// Those of the links and of the file.
+    /// The directories of the links and of the file.
     directories: BTreeSet<PathBuf>,
     names: BTreeSet<OsString>,
     file: PathBuf,
@@ -191,16 +218,17 @@ mod tests {
         };
         publish("..1");
         symlink("..data/flags.json", at("flags.json")).unwrap();
-        let mut events = Events::of(&at("flags.json")).unwrap();
+        let mut events = Some(Events::start(&at("flags.json")).unwrap());
         for version in ["..2", "..3", "..4"] {
             publish(version);
-            assert!(events.drain_relevant(), "{version}");
-            events.follow(&at("flags.json")).unwrap();
+            assert_eq!(Events::drain_relevant(&mut events), Drained::Relevant, "{version}");
+            Events::follow_or_start(&at("flags.json"), &mut events).unwrap();
             fs::write(at("neighbour"), "").unwrap();
             fs::write(at("..1/flags.json"), "[]").unwrap();
-            assert!(!events.drain_relevant(), "{version}: what the path does not lead to");
+            let drained = Events::drain_relevant(&mut events);
+            assert_eq!(drained, Drained::Nothing, "{version}: what the path does not lead to");
             fs::write(at(version).join("flags.json"), "[]").unwrap();
-            assert!(events.drain_relevant(), "{version}: the file itself");
+            assert_eq!(Events::drain_relevant(&mut events), Drained::Relevant, "{version}: the file itself");
         }
     }
 
@@ -210,7 +238,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         fs::write(&path, "{}").unwrap();
-        let mut events = Events::of(&path).unwrap();
+        let mut events = Some(Events::start(&path).unwrap());
         let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
         fs::write(&one, "").unwrap();
         // Four events a turn, of a neighbour.
@@ -218,7 +246,7 @@ mod tests {
             fs::rename(&one, &other).unwrap();
             fs::rename(&other, &one).unwrap();
         }
-        assert!(events.drain_relevant());
-        assert!(!events.drain_relevant());
+        assert_eq!(Events::drain_relevant(&mut events), Drained::Relevant);
+        assert_eq!(Events::drain_relevant(&mut events), Drained::Nothing);
     }
 }

@@ -1,66 +1,106 @@
+//! Reads the file: opens it, takes its stamp, reads all bytes from the one descriptor.
+
+use super::history::{BadState, FileHistory};
 use super::stamp::Stamp;
 use crate::json::{self, ParseError};
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// What is read at once to be compared, in bytes: small enough to stay in the processor's cache.
+/// How much is read at once to be compared, in bytes: small enough to stay in the processor's cache.
 const CHUNK: usize = 64 << 10;
 
-/// The open file that was read, from its one descriptor: one snapshot of the file.
+/// The first delay before a bad file is read again; each is twice the one before.
+const FIRST_DELAY: Duration = Duration::from_micros(500);
+/// The longest of them.
+const LONGEST_DELAY: Duration = Duration::from_millis(64);
+/// The delays up to the longest, together.
+const PATIENCE: Duration = Duration::from_micros(127_500);
+/// How long a change waits for a file that its store has seen: a wrong guess would cost every flag.
+const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(1);
+
+/// The open file that was read: its one descriptor is one snapshot.
 pub(super) struct OpenedFile {
     pub(super) file: File,
-    /// Of the moment before it was read.
+    /// Taken before it was read.
     pub(super) stamp: Stamp,
+    /// How many names the file had.
+    pub(super) links: u64,
 }
 
-/// Reads the file into `buffer` and has `parse` make sense of it; `None`: there is no file, which is an empty store.
+/// Why the file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    /// The flags that it lacks will be lost.
+    Change,
+}
+
+/// Reads the file into `buffer` and parses it. `None`: there is no file, which is an empty store.
 ///
-/// Other programs unlink, create and write where they should replace, and may be interrupted in the middle. So what is
-/// missing or does not parse is looked at again, for as long as it changed within 100 ms before the look, before it is
-/// believed.
+/// Other programs unlink, create and write where they should replace. So a file that is missing or does not parse is
+/// read again after growing delays before that is believed; once per state of the file.
 pub(super) fn read_with_retry<T>(
     path: &Path,
     max_bytes: usize,
+    history: &FileHistory,
+    purpose: Purpose,
     buffer: &mut Vec<u8>,
-    mut parse: impl FnMut(&[u8]) -> Result<T, ParseError>,
+    mut parse: impl FnMut(&mut Vec<u8>) -> Result<T, ParseError>,
 ) -> Result<Option<(OpenedFile, T)>> {
-    let mut pauses = (0..8).map(|doubled| Duration::from_micros(500 << doubled));
+    let (mut delay, mut waited) = (FIRST_DELAY, Duration::ZERO);
     loop {
-        // Not afterwards: this thread may be kept waiting in between for longer than the file is young.
+        // Not afterwards: this thread may be suspended in between for longer than a change is recent.
         let before = sys::coarse_clock();
-        let (touched, outcome) = match load(path, max_bytes, buffer)? {
-            Some(content) => match parse(buffer) {
-                Ok(value) => return Ok(Some((content, value))),
-                Err(fault @ ParseError::Syntax { .. }) => {
-                    // It may have been changed since it was opened.
-                    (Some(Stamp::of(&status_of(path, &content.file)?)), Err(refused(path, buffer, fault)))
+        let (opened, state, outcome) = match load(path, max_bytes, history, buffer)? {
+            Some(opened) => match parse(buffer) {
+                Ok(value) => {
+                    history.saw_file();
+                    return Ok(Some((opened, value)));
                 }
-                Err(fault) => return Err(refused(path, buffer, fault)),
+                Err(error @ ParseError::Syntax { .. }) => {
+                    // It may have been changed since it was opened.
+                    let stamp = Some(Stamp::from(&status_of(path, &opened.file)?));
+                    let failure = parse_failure(path, buffer, error);
+                    (Some(opened), BadState { is_missing: false, stamp }, Err(failure))
+                }
+                Err(error) => return Err(parse_failure(path, buffer, error)),
             },
-            None => (stamp_of_directory(path)?, check_absence(path)),
+            None => {
+                let stamp = path.parent().map_or(Ok(None), Stamp::at)?;
+                (None, BadState { is_missing: true, stamp }, check_absence(path))
+            }
         };
-        match pauses.next() {
-            Some(pause) if touched.is_some_and(|stamp| stamp.changed_recently(before)) => std::thread::sleep(pause),
-            _ => return outcome.map(|()| None),
+        let was_seen = state.is_missing && history.has_seen_file();
+        let patience = if was_seen && purpose == Purpose::Change { PATIENCE_OF_CHANGES } else { PATIENCE };
+        if history.has_waited_for(&state, patience) {
+            return outcome.map(|()| None);
         }
+        let is_old = || {
+            let is_local = match opened {
+                Some(OpenedFile { file, .. }) => sys::is_local(&file),
+                None => path.parent().and_then(|parent| File::open(parent).ok()).is_some_and(|it| sys::is_local(&it)),
+            };
+            is_local && state.stamp.is_some_and(|stamp| !stamp.changed_recently(before))
+        };
+        if waited >= patience || !was_seen && is_old() {
+            history.settle(state, waited.max(PATIENCE));
+            return outcome.map(|()| None);
+        }
+        std::thread::sleep(delay);
+        waited += delay;
+        delay = (2 * delay).min(LONGEST_DELAY);
     }
 }
 
-/// What is known of the file's directory, if there is one.
-fn stamp_of_directory(path: &Path) -> Result<Option<Stamp>> {
-    path.parent().map_or(Ok(None), Stamp::at)
-}
-
-/// A file that is not there is an empty store, but a link to nowhere or an unmounted directory must not turn every
-/// flag off.
+/// A missing file is an empty store, but a link to nowhere or an unmounted directory must not turn every flag off.
 fn check_absence(path: &Path) -> Result<()> {
-    let gone = |what: &Path, action| Err(Error::Io { path: what.to_owned(), action, source: libc::ENOENT.into() });
     if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
-        return gone(path, "follow the link");
+        return Err(Error::io(path, "follow the link", &io::Error::from_raw_os_error(libc::ENOENT)));
     }
     match path.parent().map(|parent| (parent, parent.metadata())) {
         Some((parent, Err(error))) => Err(Error::io(parent, "open the directory", &error)),
@@ -68,7 +108,7 @@ fn check_absence(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether there is a file at all; what is no regular file is an error.
+/// Whether there is a file at all; anything but a regular file is an error.
 pub(super) fn is_present(path: &Path) -> Result<bool> {
     match open(path)? {
         Some(_) => Ok(true),
@@ -76,8 +116,8 @@ pub(super) fn is_present(path: &Path) -> Result<bool> {
     }
 }
 
-/// Opens what may be read: a regular file.
-fn open(path: &Path) -> Result<Option<(File, Stamp)>> {
+/// Opens a regular file.
+fn open(path: &Path) -> Result<Option<OpenedFile>> {
     // Without O_NONBLOCK a FIFO in the file's place would hang the caller.
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path) {
         Ok(file) => file,
@@ -85,12 +125,12 @@ fn open(path: &Path) -> Result<Option<(File, Stamp)>> {
         Err(error) => return Err(Error::io(path, "open the file", &error)),
     };
     let status = status_of(path, &file)?;
-    check_regular(path, status.st_mode)?;
-    Ok(Some((file, Stamp::of(&status))))
+    check_regular(path, status.mode)?;
+    Ok(Some(OpenedFile { file, stamp: Stamp::from(&status), links: status.links }))
 }
 
-fn status_of(path: &Path, file: &File) -> Result<libc::stat64> {
-    sys::fstat(file).map_err(|error| Error::io(path, "look at the file", &error))
+fn status_of(path: &Path, file: &File) -> Result<sys::FileStatus> {
+    sys::fstat(file.as_fd()).map_err(|error| Error::io(path, "stat the file", &error))
 }
 
 /// By the bits that stat gives as the mode.
@@ -100,79 +140,99 @@ pub(super) fn check_regular(path: &Path, mode: u32) -> Result<()> {
         libc::S_IFDIR => libc::EISDIR,
         _ => libc::EINVAL,
     };
-    Err(Error::Io { path: path.to_owned(), action: "use what is not a regular file", source: errno.into() })
+    Err(Error::io(path, "use what is not a regular file", &io::Error::from_raw_os_error(errno)))
 }
 
-/// The file, if it holds just these bytes. Of whatever else there is a proper read tells.
+/// Opens the file, if it holds just these bytes. Any other outcome is reported by a proper read.
 pub(super) fn open_if_content_is(path: &Path, bytes: &[u8]) -> Option<OpenedFile> {
-    let (file, stamp) = open(path).ok()??;
-    let mut piece = Vec::new();
-    piece.try_reserve_exact(bytes.len().min(CHUNK)).ok()?;
-    piece.resize(bytes.len().min(CHUNK), 0);
+    let opened = open(path).ok()??;
+    if opened.stamp.size() != bytes.len() as u64 {
+        return None;
+    }
+    let mut chunk = Vec::new();
+    chunk.try_reserve_exact(bytes.len().min(CHUNK)).ok()?;
     let mut rest = bytes;
     while !rest.is_empty() {
-        match (&file).read(&mut piece) {
-            Ok(count) if count > 0 => rest = rest.strip_prefix(&piece[..count])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        chunk.clear();
+        match sys::read_into(&opened.file, &mut chunk, CHUNK) {
+            Ok(count) if count > 0 => rest = rest.strip_prefix(chunk.as_slice())?,
             _ => return None,
         }
     }
-    (stamp.size() == bytes.len() as u64).then_some(OpenedFile { file, stamp })
+    Some(opened)
 }
 
-/// Reads the file as it is, valid or not; `None`: there is no file, which is an empty store.
-pub(super) fn present(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<OpenedFile>> {
-    match load(path, max_bytes, buffer)? {
+/// Reads the file as it is, valid or not, without a retry; `None`: there is no file, which is an empty store.
+pub(super) fn load_once(
+    path: &Path,
+    max_bytes: usize,
+    history: &FileHistory,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<OpenedFile>> {
+    match load(path, max_bytes, history, buffer)? {
         None => check_absence(path).map(|()| None),
-        content => Ok(content),
+        opened => Ok(opened),
     }
 }
 
 /// Reads the file into `buffer`; `None`: there is no file.
-pub(super) fn load(path: &Path, max_bytes: usize, buffer: &mut Vec<u8>) -> Result<Option<OpenedFile>> {
-    let Some((file, stamp)) = open(path)? else {
+pub(super) fn load(
+    path: &Path,
+    max_bytes: usize,
+    history: &FileHistory,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<OpenedFile>> {
+    let Some(opened) = open(path)? else {
         return Ok(None);
     };
-    let too_large = || Error::TooLarge { path: Some(path.to_owned()), key: None };
-    let size = usize::try_from(stamp.size()).ok().filter(|size| *size <= max_bytes).ok_or_else(too_large)?;
-    let missing = size.saturating_sub(buffer.len());
-    buffer.try_reserve_exact(missing).map_err(|_| refused(path, &[], ParseError::OutOfMemory))?;
+    if opened.links == 0 {
+        warn_of_bind_mount(path, &opened.stamp, history);
+    }
+    let too_large = || parse_failure(path, &[], ParseError::TooLarge);
+    let size = usize::try_from(opened.stamp.size()).ok().filter(|size| *size <= max_bytes).ok_or_else(too_large)?;
     let limit = max_bytes.saturating_add(1);
-    read_all(&file, size, limit, buffer).map_err(|error| Error::io(path, "read the file", &error))?;
-    if buffer.len() > max_bytes { Err(too_large()) } else { Ok(Some(OpenedFile { file, stamp })) }
+    buffer.clear();
+    buffer.try_reserve_exact(size).map_err(|_| parse_failure(path, &[], ParseError::OutOfMemory))?;
+    read_all(&opened.file, size, limit, buffer).map_err(|error| Error::io(path, "read the file", &error))?;
+    if buffer.len() > max_bytes { Err(too_large()) } else { Ok(Some(opened)) }
 }
 
-/// Reads what the file held when it had `size` bytes: what is appended meanwhile is of the next version. Where a file
-/// system knows no sizes it is 0, and everything is read, up to `limit`.
-fn read_all(mut file: &File, size: usize, limit: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+/// Reads the `size` bytes that the file had when it was opened: what is appended meanwhile belongs to the next version.
+/// Where a file system knows no sizes it is 0, and everything is read, up to `limit`.
+fn read_all(file: &File, size: usize, limit: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
     if size == 0 {
-        buffer.clear();
         return file.take(limit as u64).read_to_end(buffer).map(drop);
     }
-    // The bytes of the last read are as good as any to be overwritten.
-    buffer.resize(size, 0);
-    let mut end = 0;
-    while end < size {
-        match file.read(&mut buffer[end..]) {
-            Ok(0) => break,
-            Ok(count) => end += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    while buffer.len() < size {
+        if sys::read_into(file, buffer, size - buffer.len())? == 0 {
+            break;
         }
     }
-    buffer.truncate(end);
     Ok(())
 }
 
-/// The error for a text of this file that was not taken.
-pub(super) fn refused(path: &Path, bytes: &[u8], fault: ParseError) -> Error {
-    let path = path.to_owned();
-    match fault {
+/// A file without a name that the path still leads to was replaced elsewhere: no later version will ever be seen.
+#[cold]
+fn warn_of_bind_mount(path: &Path, stamp: &Stamp, history: &FileHistory) {
+    let is_still_there = Stamp::at(path).is_ok_and(|now| now.is_some_and(|now| now.is_same_file(stamp)));
+    if is_still_there && history.is_first_bind_mount_warning() {
+        tracing::warn!(
+            "{}: the file was replaced or deleted where it was mounted from; mount its directory, not the file: \
+             no change of it is seen here any more",
+            path.display()
+        );
+    }
+}
+
+/// The error for a text of this file that was not accepted.
+pub(super) fn parse_failure(path: &Path, bytes: &[u8], error: ParseError) -> Error {
+    let io = |action: &'static str, errno| Error::io(path, action, &io::Error::from_raw_os_error(errno));
+    match error {
         ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(bytes, at);
-            Error::Corrupt { path, line, column, problem }
+            Error::Corrupt { path: path.to_owned(), line, column, problem }
         }
-        ParseError::TooLarge => Error::TooLarge { path: Some(path), key: None },
-        ParseError::OutOfMemory => Error::Io { path, action: "hold the result", source: libc::ENOMEM.into() },
+        ParseError::TooLarge => Error::TooLarge { path: Some(path.to_owned()), key: None },
+        ParseError::OutOfMemory => io("hold the result", libc::ENOMEM),
     }
 }

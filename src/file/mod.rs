@@ -1,31 +1,35 @@
-//! ShardedMap in one JSON file. The way of a byte: `read` gets it, `commit` changes it under the `lock`, `replace` puts it
-//! back.
+//! Flags in one JSON file. `read` gets a flag from it, `write` changes it under a lock and replaces it.
 
-mod events;
-mod load;
 mod options;
-mod read;
-mod revision;
 mod stamp;
+mod history;
+mod load;
+mod read;
 mod write;
+mod events;
+mod revision;
 
 pub use options::{Durability, FileOptions, ReadMode};
 pub(crate) use write::register_fork_handlers;
 
 use crate::json::ParseError;
 use crate::stop_token::StopToken;
-use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef, sys};
 use arc_swap::ArcSwapOption;
-use read::{FlagsView, FreshCache, Reader};
-use std::fmt;
+use events::SpareWatcher;
+use history::FileHistory;
+use load::Purpose;
+use read::{FlagsView, FreshCache, ReadCache};
+use revision::CachedRevision;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use std::{fmt, io};
 use write::LastWrite;
 
-/// ShardedMap in one JSON file, shared with any number of threads, processes and people with editors.
+/// Flags in one JSON file, shared with any number of threads, processes and people with editors.
 ///
-/// Every read reads the file, unless the [`ReadMode`] has it kept. A change locks it, reads it, and replaces it
+/// Every read reads the file, unless the [`ReadMode`] caches it. A change locks the file, reads it, and replaces it
 /// atomically and durably. A missing file is an empty store; a file that is not one JSON object is
 /// [`Error::Corrupt`] from every call and is never overwritten.
 ///
@@ -45,12 +49,12 @@ use write::LastWrite;
 pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
-    reader: Reader,
-    memo: FreshCache,
-    written: Arc<LastWrite>,
-    /// The last revision, for as long as the file's stamp is the same.
-    known: ArcSwapOption<revision::CachedRevision>,
-    idle_events: events::SpareWatcher,
+    history: Arc<FileHistory>,
+    cache: ReadCache,
+    fresh: FreshCache,
+    last_write: LastWrite,
+    cached_revision: ArcSwapOption<CachedRevision>,
+    spare_events: SpareWatcher,
 }
 
 impl FileFlagStore {
@@ -71,35 +75,39 @@ impl FileFlagStore {
     /// [`Error::Io`] for a missing directory, a link to nowhere, a path that is not a regular file, or what the system
     /// refuses; [`Error::Locked`] if the file is missing and another holds its lock.
     pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
-        Self::opened(path.as_ref(), options).inspect_err(Error::log)
+        sys::without_cancellation(|| Self::open_path(path.as_ref(), options))
     }
 
-    fn opened(path: &Path, options: FileOptions) -> Result<Self> {
+    fn open_path(path: &Path, options: FileOptions) -> Result<Self> {
+        let not_found = io::Error::from_raw_os_error(libc::ENOENT);
         if path.as_os_str().is_empty() {
-            return Err(Error::Io {
-                path: path.into(),
-                action: "open a file without a name",
-                source: libc::ENOENT.into(),
-            });
+            return Err(Error::io(path, "open a file without a name", &not_found));
         }
+        register_fork_handlers();
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
-        let present = load::is_present(&path)?;
-        if !present && options.must_exist {
-            return Err(Error::Io { path, action: "open the file", source: libc::ENOENT.into() });
+        let is_present = load::is_present(&path)?;
+        if !is_present && options.must_exist {
+            return Err(Error::io(&path, "open the file", &not_found));
         }
-        if !present && !options.read_only {
-            write::create(&path, &options)?;
+        let history = Arc::new(FileHistory::new());
+        if is_present {
+            history.saw_file();
         }
-        Ok(Self {
-            reader: Reader::start(options.read_mode, &path, options.max_bytes)?,
-            memo: FreshCache::new(options.cache_limit()),
-            written: Arc::new(LastWrite::nothing()),
+        let store = Self {
+            cache: ReadCache::start(&path, &options, &history)?,
+            fresh: FreshCache::new(options.cache_limit()),
+            history,
+            last_write: LastWrite::new(),
             path,
             options,
-            known: ArcSwapOption::empty(),
-            idle_events: events::SpareWatcher::new(),
-        })
+            cached_revision: ArcSwapOption::empty(),
+            spare_events: SpareWatcher::new(),
+        };
+        if !is_present && !store.options.read_only {
+            write::create(&store)?;
+        }
+        Ok(store)
     }
 
     /// The absolute path of the file, as opened.
@@ -109,23 +117,38 @@ impl FileFlagStore {
 
     /// Has `look` see the flags as the read mode finds them. `None`: there is no file.
     fn read<T>(&self, mut look: impl FnMut(FlagsView<'_>) -> Result<T, ParseError>) -> Result<Option<T>> {
-        if let Some(picture) = self.reader.picture() {
-            let seen = look(FlagsView::CachedRef(&picture.flags));
-            return seen.map(Some).map_err(|fault| load::refused(&self.path, &[], fault)).inspect_err(Error::log);
+        match self.cache.current() {
+            Some(cached) => self.looked(look(FlagsView::Parsed(cached.flags()))).map(Some),
+            None => sys::without_cancellation(|| self.read_file(look)),
         }
+    }
+
+    /// The same without the cache of a read mode.
+    fn read_file<T>(&self, mut look: impl FnMut(FlagsView<'_>) -> Result<T, ParseError>) -> Result<Option<T>> {
         let limit = self.options.max_bytes;
-        let mut buffer = self.memo.buffer();
-        let seen =
-            load::read_with_retry(&self.path, limit, &mut buffer, |bytes| self.memo.read(bytes, limit, &mut look));
-        self.memo.keep(buffer, matches!(seen, Ok(Some((_, (_, true))))));
-        let seen = seen.inspect_err(Error::log)?;
-        self.reader.invalidate_unless(seen.as_ref().map(|(content, _)| &content.stamp));
-        Ok(seen.map(|(_, (seen, _))| seen))
+        if let Some((last_read, opened)) = self.fresh.unchanged(&self.path) {
+            self.history.saw_file();
+            self.cache.invalidate_unless(Some(&opened.stamp));
+            let found = last_read.flags(limit).and_then(|flags| look(FlagsView::Parsed(flags)));
+            return self.looked(found).map(Some);
+        }
+        let mut buffer = Vec::new();
+        let parse = |bytes: &mut Vec<u8>| look(FlagsView::Bytes { bytes, limit });
+        let found = load::read_with_retry(&self.path, limit, &self.history, Purpose::Read, &mut buffer, parse)?;
+        self.cache.invalidate_unless(found.as_ref().map(|(opened, _)| &opened.stamp));
+        Ok(found.map(|(_, found)| {
+            self.fresh.keep(buffer);
+            found
+        }))
+    }
+
+    fn looked<T>(&self, found: Result<T, ParseError>) -> Result<T> {
+        found.map_err(|error| load::parse_failure(&self.path, &[], error))
     }
 
     fn apply(&self, batch: &Batch) -> Result<bool> {
-        let existed = write::apply(&self.path, &self.options, batch, &self.written).inspect_err(Error::log);
-        self.reader.revalidate();
+        let existed = write::apply(self, batch);
+        self.cache.revalidate();
         existed
     }
 }
@@ -141,7 +164,7 @@ impl FlagStore for FileFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
         let mut found = Ok(None);
         self.visit(key, &mut |value| found = value.map(ValueRef::to_value).transpose())?;
-        found.map_err(|error| error.of_flag(key)).inspect_err(Error::log)
+        found.map_err(|error| error.of_flag(key))
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
@@ -153,20 +176,20 @@ impl FlagStore for FileFlagStore {
     }
 
     fn list_all(&self) -> Result<Snapshot> {
-        Ok(self.read(|source| source.snapshot())?.unwrap_or_default())
+        Ok(self.read(|flags| flags.snapshot())?.unwrap_or_default())
     }
 
     fn list_json(&self) -> Result<String> {
-        Ok(self.read(|source| source.json())?.unwrap_or_else(|| "{}".into()))
+        Ok(self.read(|flags| flags.json())?.unwrap_or_else(|| "{}".into()))
     }
 
     fn len(&self) -> Result<usize> {
-        Ok(self.read(|source| source.len())?.unwrap_or(0))
+        Ok(self.read(|flags| flags.len())?.unwrap_or(0))
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
-        // The visitor runs once the whole has been found valid, so a second look never calls it twice.
-        if self.read(|source| source.visit(key, visit))?.is_none() {
+        // The visitor runs only once the whole has been found valid, so a retry never calls it twice.
+        if self.read(|flags| flags.visit(key, visit))?.is_none() {
             visit(None);
         }
         Ok(())
@@ -181,14 +204,14 @@ impl FlagStore for FileFlagStore {
     }
 
     fn revision(&self) -> Result<u64> {
-        revision::revision(self).inspect_err(Error::log)
+        revision::revision(self)
     }
 
     fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
-        revision::wait(self, seen, deadline, None).inspect_err(Error::log)
+        revision::wait(self, seen, deadline, None)
     }
 
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
-        revision::wait(self, seen, deadline, Some(stop)).inspect_err(Error::log)
+        revision::wait(self, seen, deadline, Some(stop))
     }
 }

@@ -1,99 +1,113 @@
 use super::FileFlagStore;
-use super::events::Events;
+use super::events::{Drained, Events};
 use super::load;
 use super::stamp::Stamp;
 use crate::stop_token::StopToken;
+use crate::sys::FileTimes;
 use crate::{Error, Result, sys};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// However the events fall, a wait looks at the file this often.
+/// However the events fall, a wait stats the file this often.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// And this often where there are no events.
-const LOOK_WITHOUT_EVENTS: Duration = Duration::from_millis(50);
+/// The same where there are no events.
+const RECHECK_INTERVAL_WITHOUT_EVENTS: Duration = Duration::from_millis(50);
 
-/// A number for what the file holds, and when that is known to have been all.
+/// How often a file that is replaced while it is read is read again.
+const ATTEMPTS: usize = 4;
+
+/// The revision of a missing file, which is an empty store.
+const MISSING: u64 = 1;
+
+/// The revision of one version of the file. Its stamp is not racy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CachedRevision {
     stamp: Stamp,
     revision: u64,
 }
 
-/// How often a file that is replaced while it is read is read again.
-const LOOKS: usize = 4;
-
-/// The revision of a missing file, which is an empty store.
-const MISSING: u64 = 1;
-
-/// A number that differs whenever the file may have changed: of its bytes, and of the stamps that tell one writing of
-/// the same bytes from another. While the stamps are old enough to be trusted, one stat is all it costs, and not even
-/// that where events tell of changes.
+/// A number that differs whenever the file may have changed: a hash of its bytes, and of the stamp that tells one
+/// writing of the same bytes from another. It costs one stat as long as the stamp is not racy, and not even that where
+/// events announce changes.
 pub(super) fn revision(store: &FileFlagStore) -> Result<u64> {
-    match (store.known.load().as_deref(), store.reader.stamp_by_events()) {
-        (Some(known), Some(stamp)) if known.stamp == stamp => Ok(known.revision),
-        _ => looked_up(store),
+    match (store.cached_revision.load().as_deref(), store.cache.stamp_by_events()) {
+        (Some(cached), Some(stamp)) if cached.stamp == stamp => Ok(cached.revision),
+        _ => sys::without_cancellation(|| revision_by_stat(store)),
     }
 }
 
-/// The same with a look at the file. Reads after it see what it saw, or newer.
-fn looked_up(store: &FileFlagStore) -> Result<u64> {
-    let path = &store.path;
+/// The same with a stat. Reads after it see what it saw, or newer.
+fn revision_by_stat(store: &FileFlagStore) -> Result<u64> {
     let before = sys::coarse_clock();
-    let stamp = Stamp::at(path);
-    store.reader.invalidate_unless(stamp.as_ref().ok().and_then(Option::as_ref));
-    if let (Some(known), Some(stamp)) = (store.known.load().as_deref(), stamp?) {
-        if known.stamp == stamp {
-            return Ok(known.revision);
-        }
+    let stamp = Stamp::at(&store.path);
+    store.cache.invalidate_unless(stamp.as_ref().ok().and_then(Option::as_ref));
+    match (store.cached_revision.load().as_deref(), stamp?) {
+        (Some(cached), Some(stamp)) if cached.stamp == stamp => Ok(cached.revision),
+        _ => revision_by_content(store, before),
     }
+}
+
+/// The same by reading the file. `before`: the coarse clock at a moment before.
+fn revision_by_content(store: &FileFlagStore, before: Duration) -> Result<u64> {
+    let path = &store.path;
     let mut bytes = Vec::new();
-    let mut looks = 0..LOOKS;
-    let content = loop {
-        let content = load::present(path, store.options.max_bytes, &mut bytes)?;
-        store.reader.invalidate_unless(content.as_ref().map(|content| &content.stamp));
-        let Some(content) = content else {
+    let mut attempts = 0..ATTEMPTS;
+    let opened = loop {
+        let opened = load::load_once(path, store.options.max_bytes, &store.history, &mut bytes)?;
+        store.cache.invalidate_unless(opened.as_ref().map(|opened| &opened.stamp));
+        let Some(opened) = opened else {
             return Ok(MISSING);
         };
-        // One that is replaced between its opening and the look at its times has those of its end.
-        if Stamp::at(path)? == Some(content.stamp) || looks.next().is_none() {
-            break content;
+        // A file that is replaced between its opening and its fstat has the times of its end.
+        if Stamp::at(path)? == Some(opened.stamp) || attempts.next().is_none() {
+            break opened;
         }
     };
     let mut hasher = DefaultHasher::new();
-    (content.stamp, bytes).hash(&mut hasher);
+    (opened.stamp, bytes).hash(&mut hasher);
     let revision = hasher.finish().max(MISSING + 1);
-    let known = content.stamp.is_settled(before).then(|| CachedRevision { stamp: content.stamp, revision }.into());
-    store.known.store(known);
+    let times = if sys::is_local(&opened.file) { FileTimes::Local } else { FileTimes::Foreign };
+    let is_racy = opened.stamp.is_racy(times, before);
+    store.cached_revision.store((!is_racy).then(|| CachedRevision { stamp: opened.stamp, revision }.into()));
     Ok(revision)
 }
 
-/// Sleeps until the revision is no longer `seen`. It happens in the thread that calls; nothing runs beside it.
+/// Sleeps until the revision is no longer `seen`, in the thread that calls; nothing runs beside it. `None`: the deadline
+/// came first, or the stop token.
 pub(super) fn wait(
     store: &FileFlagStore,
     seen: u64,
     deadline: Option<Instant>,
     stop: Option<&StopToken>,
 ) -> Result<Option<u64>> {
-    let mut events = store.idle_events.take();
-    let outcome = waited(store, seen, deadline, stop, &mut events);
-    store.idle_events.put(events);
-    outcome
+    sys::without_cancellation(|| {
+        let mut events = store.spare_events.take();
+        let outcome = wait_with(store, seen, deadline, stop, &mut events);
+        store.spare_events.put(events);
+        outcome
+    })
 }
 
-fn waited(
+fn wait_with(
     store: &FileFlagStore,
     seen: u64,
     deadline: Option<Instant>,
     stop: Option<&StopToken>,
     events: &mut Option<Events>,
 ) -> Result<Option<u64>> {
+    let mut has_logged = false;
     loop {
-        // The events are asked for first, so that no change falls between the look and the sleep.
-        follow(&store.path, events);
-        let look = if events.is_some() { RECHECK_INTERVAL } else { LOOK_WITHOUT_EVENTS };
+        // The events are asked for first, so that no change falls between the stat and the sleep.
+        if let Err(error) = Events::follow_or_start(&store.path, events) {
+            if !std::mem::replace(&mut has_logged, true) {
+                let error = Error::io(&store.path, "watch for file-system events", &error);
+                let interval = RECHECK_INTERVAL_WITHOUT_EVENTS.as_millis();
+                tracing::info!("{error}: the file is checked every {interval} ms instead");
+            }
+        }
+        let interval = if events.is_some() { RECHECK_INTERVAL } else { RECHECK_INTERVAL_WITHOUT_EVENTS };
         loop {
-            let revision = looked_up(store)?;
+            let revision = revision_by_stat(store)?;
             if revision != seen {
                 return Ok(Some(revision));
             }
@@ -101,17 +115,16 @@ fn waited(
             if left.is_some_and(|left| left.is_zero()) || stop.is_some_and(StopToken::is_set) {
                 return Ok(None);
             }
-            Events::sleep(events.as_ref(), stop, left.unwrap_or(look).min(look));
-            if events.as_mut().is_some_and(Events::drain_relevant) {
-                break;
+            Events::sleep(events.as_ref(), stop, left.unwrap_or(interval).min(interval));
+            match Events::drain_relevant(events) {
+                Drained::Nothing => {}
+                Drained::Relevant => break,
+                Drained::Lost => {
+                    let path = store.path.display();
+                    tracing::warn!("{path}: the program has closed a descriptor of flagstore's; it opens another");
+                    break;
+                }
             }
         }
-    }
-}
-
-fn follow(path: &Path, events: &mut Option<Events>) {
-    if let Err(error) = Events::follow_or_start(path, events) {
-        let error = Error::io(path, "have file-system events", &error);
-        tracing::info!("{error}: looking at the file every {} ms instead", LOOK_WITHOUT_EVENTS.as_millis());
     }
 }

@@ -1,12 +1,19 @@
-use crate::{Error, Result, sys};
-use std::fs::File;
+use crate::sys::{self, FileStatus, FileTimes};
+use crate::{Error, Result};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+/// Whoever changed a file less than this ago may not be done.
 const RECENT: Duration = Duration::from_millis(100);
 
-/// Whether two looks at a file saw the same content of the same file.
+/// How far the coarse clock of a file system may lag behind a later change.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The same where times are whole seconds, or even ones (FAT).
+const TICK_OF_SECONDS: Duration = Duration::from_millis(2_100);
+
+/// Tells one version of the file from another, as git's index does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Stamp {
     device: u64,
@@ -16,23 +23,20 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamp {
-    pub(super) fn of(status: &libc::stat64) -> Self {
-        Self {
-            device: status.st_dev,
-            inode: status.st_ino,
-            size: status.st_size as u64,
-            modified: (status.st_mtime, status.st_mtime_nsec),
-            changed: (status.st_ctime, status.st_ctime_nsec),
-        }
+impl From<&FileStatus> for Stamp {
+    fn from(status: &FileStatus) -> Self {
+        let FileStatus { device, inode, size, modified, changed, .. } = *status;
+        Self { device, inode, size, modified, changed }
     }
+}
 
-    /// What the path leads to now; `None` if to nothing.
+impl Stamp {
+    /// The stamp of what the path leads to now; `None`: nothing is there.
     pub(super) fn at(path: &Path) -> Result<Option<Self>> {
         match sys::stat_at(path) {
-            Ok(status) => Ok(Some(Self::of(&status))),
+            Ok(status) => Ok(Some(Self::from(&status))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io(path, "look at the file", &error)),
+            Err(error) => Err(Error::io(path, "stat the file", &error)),
         }
     }
 
@@ -44,31 +48,36 @@ impl Stamp {
         self.device
     }
 
-    /// Whether every change since the stamp was taken shows in it: clocks of file systems are coarse. `before` is their
-    /// clock at a moment before the content was read. A stamp without nanoseconds may be of a clock that has only
-    /// (even) seconds; one in the future is of none that can be trusted.
-    pub(super) fn is_settled(&self, before: Duration) -> bool {
-        let newest = since_epoch(self.modified.max(self.changed));
-        let coarse = self.modified.1 == 0 && self.changed.1 == 0;
-        let tick = Duration::from_millis(if coarse { 2_100 } else { 20 });
-        before.checked_sub(newest).is_some_and(|age| age > tick)
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 
-    /// The same of a stamp that was taken from the file, and for as long as that is kept open: no new file has its
-    /// number, and the kernel may remember that its times have been seen.
-    pub(super) fn is_settled_while_open(&self, file: &File, before: Duration) -> bool {
-        self.is_settled(before) || self.changed.1 != 0 && sys::has_precise_times(file)
+    /// Whether a later change might leave the stamp as it is: what git calls a racy timestamp (its documentation has
+    /// a page of that name). `before` is the coarse clock at a moment before the content was read.
+    ///
+    /// A stamp without nanoseconds may be of a clock that has only seconds; one in the future is of a clock that
+    /// cannot be compared.
+    pub(super) fn is_racy(&self, times: FileTimes, before: Duration) -> bool {
+        let tick = if self.modified.1 == 0 && self.changed.1 == 0 { TICK_OF_SECONDS } else { TICK };
+        times == FileTimes::Foreign || self.age(before).is_none_or(|age| age <= tick)
     }
 
-    /// Whether it had changed so lately, at the moment `before` of the file system's clock, that whoever changed it may
-    /// not have been done.
-    pub(super) fn changed_recently(&self, before: Duration) -> bool {
-        let newest = since_epoch(self.modified.max(self.changed));
-        // A stamp in the future may be as young as any.
-        before.checked_sub(newest).is_none_or(|age| age < RECENT)
+    /// The same for as long as the file is kept open: no new file gets its inode number, and the kernel may remember
+    /// that its times have been seen.
+    pub(super) fn is_racy_while_open(&self, times: FileTimes, before: Duration) -> bool {
+        self.is_racy(times, before) && !(times == FileTimes::Precise && self.changed.1 != 0)
     }
-}
 
-fn since_epoch(time: (i64, i64)) -> Duration {
-    Duration::new(u64::try_from(time.0).unwrap_or(0), u32::try_from(time.1).unwrap_or(0))
+    /// Whether its file has changed so recently, at the moment `now` of the coarse clock, that its writer may not be
+    /// done. Only for times of this machine's clock.
+    pub(super) fn changed_recently(&self, now: Duration) -> bool {
+        self.age(now).is_none_or(|age| age < RECENT)
+    }
+
+    /// How old the last change is; `None`: it is in the future.
+    fn age(&self, now: Duration) -> Option<Duration> {
+        let (seconds, nanoseconds) = self.modified.max(self.changed);
+        let newest = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
+        now.checked_sub(newest)
+    }
 }

@@ -7,7 +7,7 @@ mod span;
 mod string;
 mod write;
 
-pub(crate) use scan::{Scanner, utf8};
+pub(crate) use scan::{Scanner, utf8, utf8_error};
 pub(crate) use span::{Quoted, Span};
 pub(crate) use string::{KeyOrderCheck, compare_to, unescape};
 pub(crate) use write::{Style, Writer};

@@ -3,8 +3,11 @@ use crate::sys;
 
 /// Checks the whole text once, so that the scanner only looks at structure.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, ParseError> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| ParseError::Syntax { at: error.valid_up_to(), problem: "the text is not UTF-8" })
+    std::str::from_utf8(bytes).map_err(utf8_error)
+}
+
+pub(crate) fn utf8_error(error: std::str::Utf8Error) -> ParseError {
+    ParseError::Syntax { at: error.valid_up_to(), problem: "the text is not UTF-8" }
 }
 
 /// Walks over a text, validating what it passes.

@@ -1,19 +1,18 @@
-use crate::sys;
+use super::{futex_wait, futex_wake_all, process_generation, thread_number};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
-/// Lets one thread at a time call out to code of the caller's.
+/// A mutex that a fork cannot leave locked, for work that is long or calls out to code of the caller's.
 ///
-/// A mutex would not do: a fork while another thread is in there would leave the child a lock that nobody opens. Here
-/// the holder's process is part of the lock, and a child takes it over.
+/// The holder's process is part of the lock: a child takes it over.
 #[derive(Debug)]
 pub(crate) struct ForkSafeMutex {
-    /// The holder: process and thread; 0: nobody.
+    /// The holder: process generation and thread; 0: nobody.
     holder: AtomicU64,
-    /// What the others sleep on.
+    /// The word that waiters sleep on: it differs after every release.
     releases: AtomicU32,
 }
 
-/// ForkSafeMutexGuard until dropped.
+/// Held until dropped.
 pub(crate) struct ForkSafeMutexGuard<'a>(&'a ForkSafeMutex);
 
 impl ForkSafeMutex {
@@ -21,10 +20,12 @@ impl ForkSafeMutex {
         Self { holder: AtomicU64::new(0), releases: AtomicU32::new(0) }
     }
 
-    /// Waits for the turn. `None`: this thread has it already.
+    /// Waits for the lock. `None`: this thread holds it already.
     pub(crate) fn lock(&self) -> Option<ForkSafeMutexGuard<'_>> {
-        let process = u64::from(std::process::id()) << 32;
-        let me = process | u64::from(sys::thread_number());
+        // The low half of a generation tells a child from its parent on every kernel.
+        let generation = process_generation();
+        let process = (generation ^ generation >> 32) << 32;
+        let me = process | u64::from(thread_number());
         loop {
             let releases = self.releases.load(SeqCst);
             let holder = self.holder.load(SeqCst);
@@ -33,7 +34,7 @@ impl ForkSafeMutex {
             }
             let is_free = holder == 0 || holder >> 32 != process >> 32;
             if !is_free {
-                sys::futex_wait(&self.releases, releases, None);
+                futex_wait(&self.releases, releases, None);
             } else if self.holder.compare_exchange(holder, me, SeqCst, SeqCst).is_ok() {
                 return Some(ForkSafeMutexGuard(self));
             }
@@ -45,6 +46,6 @@ impl Drop for ForkSafeMutexGuard<'_> {
     fn drop(&mut self) {
         self.0.holder.store(0, SeqCst);
         self.0.releases.fetch_add(1, SeqCst);
-        sys::futex_wake_all(&self.0.releases);
+        futex_wake_all(&self.0.releases);
     }
 }

@@ -27,7 +27,7 @@ size_t bare_read(const char *path, buffer *into) {
     return len;
 }
 
-void bare_replace(const char *path, const char *temporary, const char *text, size_t len, bool durable, int dir_fd) {
+void bare_replace(const char *path, const char *temporary, const char *text, size_t len, bool synced, int dir_fd) {
     int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) die("cannot create %s", temporary);
     size_t done = 0;
@@ -36,8 +36,8 @@ void bare_replace(const char *path, const char *temporary, const char *text, siz
         if (put <= 0) die("cannot write %s", temporary);
         done += (size_t)put;
     }
-    if (durable && fsync(fd)) die("cannot sync %s", temporary);
+    if (synced && fsync(fd)) die("cannot sync %s", temporary);
     if (close(fd)) die("cannot close %s", temporary);
     if (rename(temporary, path)) die("cannot rename %s", temporary);
-    if (durable && fsync(dir_fd)) die("cannot sync the directory of %s", path);
+    if (synced && fsync(dir_fd)) die("cannot sync the directory of %s", path);
 }

@@ -71,8 +71,8 @@ typedef struct {
 
 /* open, fstat, read to the end, close. */
 size_t bare_read(const char *path, buffer *into);
-/* write and rename; `durable`: with fsync of the file and of the directory `dir_fd`. */
-void bare_replace(const char *path, const char *temporary, const char *text, size_t len, bool durable, int dir_fd);
+/* write and rename; `synced`: with fsync of the file and of the directory `dir_fd`. */
+void bare_replace(const char *path, const char *temporary, const char *text, size_t len, bool synced, int dir_fd);
 
 /* ---- timing (measure.c) ---- */
 
@@ -135,8 +135,8 @@ void memory_copies_row(void);  /* 3 */
 void fresh_row(void);          /* 4 */
 void checked_row(void);        /* 5 */
 void watched_row(void);        /* 6 */
-void atomic_row(void);         /* 7 */
-void durable_row(void);        /* 8 */
+void sync_none_row(void);      /* 7 */
+void sync_full_row(void);      /* 8 */
 void group_row(void);          /* 9 */
 void list_row(void);           /* 10 */
 void library_row(void);        /* 11 */

@@ -1,4 +1,4 @@
-/* Row 9: durable sets from several threads at once, which one write and one fsync may serve together. */
+/* Row 9: SYNC_FULL sets from several threads at once, which one write and one fsync may serve together. */
 #include "bench.h"
 #include "databases.h"
 

@@ -12,7 +12,7 @@ typedef struct {
     const dataset *data;
     const char *path, *temporary;
     flagstore_t *store;
-    bool *flags, durable;
+    bool *flags, synced;
     size_t turn;
     int dir_fd;
     FILE *to, *from;
@@ -34,7 +34,7 @@ static void ours_set(void *state, size_t count) {
 static void bare_set(void *state, size_t count) {
     const writer *it = state;
     for (size_t i = 0; i < count; i++)
-        bare_replace(it->path, it->temporary, it->data->text, it->data->len, it->durable, it->dir_fd);
+        bare_replace(it->path, it->temporary, it->data->text, it->data->len, it->synced, it->dir_fd);
 }
 
 static void reference_set(void *state, size_t count) {
@@ -45,8 +45,8 @@ static void reference_set(void *state, size_t count) {
     if (!fgets(answer, sizeof answer, it->from)) die("the Python reference ended");
 }
 
-static writer open_writer(const dataset *data, const char *name, bool durable) {
-    writer it = {.data = data, .path = file_of(data, name), .durable = durable};
+static writer open_writer(const dataset *data, const char *name, bool synced) {
+    writer it = {.data = data, .path = file_of(data, name), .synced = synced};
     it.temporary = text_of("%s.bare", it.path);
     it.flags = allocate(data->count * sizeof *it.flags);
     for (size_t i = 0; i < data->count; i++) it.flags[i] = data->values[i][0] == 't';
@@ -113,12 +113,12 @@ static contestant writing(const char *name, void (*run)(void *, size_t), writer 
     return (contestant){.name = name, .run = run, .state = it, .writes = true};
 }
 
-void atomic_row(void) {
+void sync_none_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
         bool stated = data->count == 1000;
-        writer ours = open_ours(data, "atomic", FLAGSTORE_SYNC_NONE);
-        writer bare = open_writer(data, "atomic-bare", false);
+        writer ours = open_ours(data, "unsynced", FLAGSTORE_SYNC_NONE);
+        writer bare = open_writer(data, "unsynced-bare", false);
         writer reference = open_reference(data);
         contestant all[] = {writing("ours", ours_set, &ours), writing("bare write + rename", bare_set, &bare),
                             writing("the Python reference", reference_set, &reference)};
@@ -133,10 +133,10 @@ void atomic_row(void) {
     }
 }
 
-void durable_row(void) {
+void sync_full_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
-        writer ours = open_ours(data, "durable", FLAGSTORE_SYNC_FULL), bare = open_writer(data, "durable-bare", true);
+        writer ours = open_ours(data, "synced", FLAGSTORE_SYNC_FULL), bare = open_writer(data, "synced-bare", true);
         contestant all[] = {writing("ours", ours_set, &ours),
                             writing("bare write + fsync + rename + fsync(dir)", bare_set, &bare)};
         measure(all, COUNT(all), 3);

@@ -60,6 +60,22 @@ static void check_batch_refused(flagstore_batch_t *batch, const char *key) {
     CHECK_REFUSED(!flagstore_batch_delete(batch, key, error));
     CHECK_REFUSED(!flagstore_batch_expect(batch, key, "1", error));
     CHECK_REFUSED(!flagstore_batch_expect(batch, key, NULL, error));
+    size_t len = key ? strlen(key) : 0;
+    CHECK_REFUSED(!flagstore_batch_set_n(batch, key, len, "1", 1, error));
+    CHECK_REFUSED(!flagstore_batch_delete_n(batch, key, len, error));
+    CHECK_REFUSED(!flagstore_batch_expect_n(batch, key, len, "1", 1, error));
+    CHECK_REFUSED(!flagstore_batch_expect_n(batch, key, len, NULL, 0, error));
+}
+
+static void check_batch_neutral(const flagstore_batch_t *batch) {
+    size_t len = 99;
+    CHECK(!flagstore_batch_clears(batch));
+    CHECK_INT(0, (long long)flagstore_batch_count(batch));
+    CHECK_INT(0, (long long)flagstore_batch_expect_count(batch));
+    CHECK(flagstore_batch_key(batch, 0, &len) == NULL && flagstore_batch_key(batch, 0, NULL) == NULL);
+    CHECK(flagstore_batch_value(batch, 0, &len) == NULL && flagstore_batch_value(batch, 0, NULL) == NULL);
+    CHECK(flagstore_batch_expect_key(batch, 0, &len) == NULL);
+    CHECK(flagstore_batch_expect_value(batch, 0, &len) == NULL);
 }
 
 static void check_snapshot_neutral(const flagstore_snapshot_t *snapshot) {
@@ -69,6 +85,8 @@ static void check_snapshot_neutral(const flagstore_snapshot_t *snapshot) {
     CHECK(flagstore_snapshot_value(snapshot, 0, &len) == NULL && flagstore_snapshot_value(snapshot, 0, NULL) == NULL);
     CHECK(flagstore_snapshot_find(snapshot, "flag", &len) == NULL);
     CHECK(flagstore_snapshot_find(snapshot, "flag", NULL) == NULL);
+    CHECK(flagstore_snapshot_find_n(snapshot, "flag", 4, &len) == NULL);
+    CHECK_INT(0, (long long)flagstore_snapshot_seek(snapshot, "flag", 4));
 }
 
 static void check_store_refused(flagstore_t *store) {
@@ -111,6 +129,7 @@ static void what_is_another_kind_is_refused(void) {
         if (others[i].object != snapshot) check_snapshot_neutral(others[i].object);
         if (others[i].object == batch) continue;
         check_batch_refused(others[i].object, "flag");
+        check_batch_neutral(others[i].object);
         CHECK_REFUSED(!flagstore_batch_clear(others[i].object, error));
         CHECK_REFUSED(!flagstore_commit(store, others[i].object, error));
     }
@@ -170,13 +189,23 @@ static void what_a_batch_or_a_change_cannot_take_is_refused(flagstore_t *store) 
     uint64_t revision = 0;
     check_batch_refused(batch, NULL);
     CHECK_REFUSED(!flagstore_batch_set(batch, "flag", NULL, error));
+    CHECK_REFUSED(!flagstore_batch_set_n(batch, "flag", 4, NULL, 0, error));
+    CHECK_REFUSED(!flagstore_batch_set_n(batch, "flag", 4, "1", SIZE_MAX, error));
+    CHECK_REFUSED(!flagstore_batch_set_n(batch, "flag", SIZE_MAX, "1", 1, error));
+    CHECK_REFUSED(!flagstore_batch_expect_n(batch, "flag", 4, NULL, 1, error)); /* a mistake, not "no such flag" */
     CHECK(flagstore_snapshot_find(snapshot, NULL, NULL) == NULL);
+    CHECK(flagstore_snapshot_find_n(snapshot, NULL, 0, NULL) == NULL);
+    CHECK(flagstore_snapshot_find_n(snapshot, "flag", SIZE_MAX, NULL) == NULL);
+    CHECK_INT(0, (long long)flagstore_snapshot_seek(snapshot, NULL, 0));
     for (size_t i = 0; i < COUNT(NOT_UTF8); i++) {
         check_row = NOT_UTF8[i];
         check_batch_refused(batch, NOT_UTF8[i]);
         CHECK_REFUSED(!flagstore_batch_set(batch, "flag", NOT_UTF8[i], error));
         CHECK_REFUSED(!flagstore_batch_expect(batch, "flag", NOT_UTF8[i], error));
+        CHECK_REFUSED(!flagstore_batch_set_n(batch, "flag", 4, NOT_UTF8[i], strlen(NOT_UTF8[i]), error));
+        CHECK_REFUSED(!flagstore_batch_expect_n(batch, "flag", 4, NOT_UTF8[i], strlen(NOT_UTF8[i]), error));
         CHECK(flagstore_snapshot_find(snapshot, NOT_UTF8[i], NULL) == NULL);
+        CHECK(flagstore_snapshot_find_n(snapshot, NOT_UTF8[i], strlen(NOT_UTF8[i]), NULL) == NULL);
         CHECK_REFUSED(flagstore_watch(store, NOT_UTF8[i], ignore_change, NULL, error) == NULL);
     }
     check_row = "";
@@ -246,6 +275,9 @@ static void null_is_neutral_where_nothing_can_fail(void) {
     flagstore_set_log(NULL, NULL, -1);
     flagstore_reply(NULL, "flag", 4, "1", 1);
     check_snapshot_neutral(NULL);
+    check_batch_neutral(NULL);
+    CHECK(!flagstore_json_equal(NULL, 0, NULL, 0) && !flagstore_json_equal("1", 1, NULL, 1));
+    CHECK(!flagstore_json_equal("1", SIZE_MAX, "1", SIZE_MAX));
     CHECK_REFUSED(flagstore_backend_open(NULL, error) == NULL);
     CHECK(!flagstore_has_feature(NULL));
     CHECK_INT(FLAGSTORE_OK, flagstore_error_code(NULL));

@@ -41,11 +41,13 @@ static const struct {
     {FLAGSTORE_CONFLICT, 9, "FLAGSTORE_CONFLICT"},
     {FLAGSTORE_BACKEND, 10, "FLAGSTORE_BACKEND"},
     {FLAGSTORE_NOT_DURABLE, 11, "FLAGSTORE_NOT_DURABLE"},
+    {FLAGSTORE_UNAVAILABLE, 12, "FLAGSTORE_UNAVAILABLE"},
+    {FLAGSTORE_UNCERTAIN, 13, "FLAGSTORE_UNCERTAIN"},
     {FLAGSTORE_INTERNAL, 99, "FLAGSTORE_INTERNAL"},
 };
 
 static void error_codes_keep_number_and_name(void) {
-    static const int32_t unknown[] = {-1, 12, 98, 100, 12345, INT32_MAX, INT32_MIN};
+    static const int32_t unknown[] = {-1, 14, 98, 100, 12345, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < COUNT(CODES); i++) {
         check_row = CODES[i].name;
         CHECK_INT(CODES[i].number, CODES[i].code);

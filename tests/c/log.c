@@ -2,6 +2,10 @@
 /* The log: each error once, before the call returns, to whom it was asked for; and otherwise nothing at all. */
 #include "check.h"
 
+#include <sys/auxv.h>
+
+enum { CANNOT_RUN = 77 };
+
 struct log {
     int messages, last_level;
     char last[1024];
@@ -138,6 +142,45 @@ static void null_turns_the_log_off_and_another_callback_takes_over(void) {
     flagstore_free(store);
 }
 
+/* Whoever reads a log or a terminal is not to be led astray by a name that somebody chose. */
+static const struct {
+    const char *raw, *escaped;
+} NAMES[] = {
+    {"a\nb", "a\\nb"}, {"a\tb", "a\\tb"}, {"a\x1b[2Jb", "a\\u{1b}[2Jb"}, {"a\x7f", "a\\u{7f}"},
+    {"a\xc2\x9b" "b", "a\\u{9b}b"}, {"a\xe2\x80\xae" "b", "a\\u{202e}b"}, {"a\xe2\x81\xa6" "b", "a\\u{2066}b"},
+    {"a\xe2\x80\xa8" "b", "a\\u{2028}b"}, {"a\xd8\x9c" "b", "a\\u{61c}b"}, {"\xc3\xa9 \xf0\x9f\x98\x80", "\xc3\xa9 \xf0\x9f\x98\x80"},
+};
+
+static void a_line_moves_no_terminal_and_no_reader(void) {
+    struct log log = {0, 0, ""};
+    flagstore_set_log(take, &log, FLAGSTORE_LOG_WARN);
+    for (size_t i = 0; i < COUNT(NAMES); i++) {
+        char path[64];
+        flagstore_error_t *error = GARBAGE;
+        check_row = NAMES[i].escaped;
+        snprintf(path, sizeof path, "%s/flags.json", NAMES[i].raw);
+        CHECK(flagstore_file_open(path, &error) == NULL);
+        CHECK_THAT(strstr(log.last, NAMES[i].escaped) != NULL, "expected <%s>, got <%s>", NAMES[i].escaped, log.last);
+        CHECK_ERROR(FLAGSTORE_IO, NAMES[i].raw, error); /* the caller gets the path as it is */
+    }
+    flagstore_set_log(NULL, NULL, 0);
+}
+
+static void a_conflict_is_logged_without_what_is_stored(flagstore_t *store) {
+    struct log log = {0, 0, ""};
+    flagstore_error_t *error = GARBAGE;
+    flagstore_batch_t *batch = flagstore_batch_new();
+    SET(store, "flag", "\"a secret\"");
+    CHECK(flagstore_batch_expect(batch, "flag", "\"a guess\"", NULL));
+    flagstore_set_log(take, &log, FLAGSTORE_LOG_WARN);
+    CHECK(!flagstore_commit(store, batch, &error));
+    flagstore_set_log(NULL, NULL, 0);
+    CHECK_INT(1, log.messages);
+    CHECK(strstr(log.last, "flag") && !strstr(log.last, "secret") && !strstr(log.last, "guess"));
+    CHECK_ERROR(FLAGSTORE_CONFLICT, "a secret", error); /* the caller may read the flag anyway */
+    flagstore_free(batch);
+}
+
 struct caller {
     flagstore_t *store;
     int calls;
@@ -213,21 +256,57 @@ static void a_callback_takes_over_from_the_environment(void) {
 }
 
 /* The library looks at the environment once: this program runs again, with FLAGSTORE_LOG set. */
-static void run_again(const char *level) {
-    char program[PATH_MAX] = "";
-    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+static int run_again(const char *program) {
+    int status = -1;
     pid_t pid = fork();
     if (pid == 0) {
-        setenv("FLAGSTORE_LOG", level, 1);
+        setenv("FLAGSTORE_LOG", "warn", 1);
         execl(program, program, (char *)NULL);
-        _exit(4);
+        _exit(CANNOT_RUN);
     }
-    end_child(pid);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
 }
 
-static void the_environment_turns_the_log_on(void) { run_again("warn"); }
+static void the_environment_turns_the_log_on(void) {
+    char program[PATH_MAX] = "";
+    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+    CHECK_INT(0, run_again(program));
+}
+
+/* A group that this process may give to its files and that is not its own; -1: there is none. */
+static gid_t other_group(void) {
+    gid_t groups[256];
+    int count = getgroups(COUNT(groups), groups);
+    if (geteuid() == 0) return getegid() == 65534 ? 65533 : 65534;
+    while (count > 0 && groups[count - 1] == getegid())
+        count--;
+    return count > 0 ? groups[count - 1] : (gid_t)-1;
+}
+
+/* A copy of this program that runs with another group's rights; its environment is a stranger's. */
+static void the_environment_does_not_count_with_rights_that_the_caller_lacks(void) {
+    char command[PATH_MAX + 64], program[PATH_MAX] = "";
+    CHECK(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
+    snprintf(command, sizeof command, "cp '%s' privileged", program);
+    CHECK(system(command) == 0);
+    int status = other_group() != (gid_t)-1 && chown("privileged", (uid_t)-1, other_group()) == 0
+                         && chmod("privileged", 02755) == 0
+                     ? run_again("./privileged")
+                     : CANNOT_RUN << 8;
+    /* valgrind runs no such program, a file system may ignore the bit, and there may be no other group. */
+    if (status == CANNOT_RUN << 8)
+        printf("log: NOT TESTED: %s\n", check_context);
+    else
+        CHECK_INT(0, status);
+}
 
 int main(void) {
+    if (getauxval(AT_SECURE)) {
+        RUN(nothing_is_printed_unasked);
+        _exit(check_failures != 0); /* no leak checker may look into such a process */
+    }
+    if (strstr(program_invocation_name, "privileged")) _exit(CANNOT_RUN);
     if (getenv("FLAGSTORE_LOG")) {
         RUN(the_environment_asks_for_lines_on_standard_error);
         RUN(a_callback_takes_over_from_the_environment);
@@ -237,8 +316,11 @@ int main(void) {
     RUN(what_is_no_error_is_not_logged);
     RUN(the_level_says_how_grave_is_grave_enough);
     RUN(null_turns_the_log_off_and_another_callback_takes_over);
+    RUN(a_line_moves_no_terminal_and_no_reader);
+    RUN_ON_EVERY_KIND(a_conflict_is_logged_without_what_is_stored);
     RUN_ON_EVERY_KIND(the_callback_may_call_the_library);
     RUN(nothing_is_printed_unasked);
     RUN(the_environment_turns_the_log_on);
+    RUN(the_environment_does_not_count_with_rights_that_the_caller_lacks);
     return check_summary("log");
 }

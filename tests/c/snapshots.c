@@ -52,6 +52,8 @@ static void an_empty_store_has_an_empty_snapshot(flagstore_t *store) {
     flagstore_snapshot_t *snapshot = take(store);
     check_snapshot(NULL, 0, snapshot);
     CHECK(flagstore_snapshot_find(snapshot, "", NULL) == NULL);
+    CHECK_INT(0, (long long)flagstore_snapshot_seek(snapshot, "", 0));
+    CHECK_INT(0, (long long)flagstore_snapshot_seek(snapshot, "a", 1));
     flagstore_free(snapshot);
 }
 
@@ -98,6 +100,69 @@ static void it_finds_a_flag_by_its_whole_key(flagstore_t *store) {
     }
     for (size_t i = 0; i < COUNT(absent); i++)
         CHECK(flagstore_snapshot_find(snapshot, absent[i], NULL) == NULL);
+    flagstore_free(snapshot);
+}
+
+/* A copy with nothing behind it, so that valgrind sees a read past the end. */
+static char *exactly(const char *bytes, size_t len) {
+    char *copy = malloc(len ? len : 1);
+    memcpy(copy, bytes, len);
+    return copy;
+}
+
+static void it_finds_a_key_by_its_length(flagstore_t *store) {
+    fill(store);
+    flagstore_snapshot_t *snapshot = take(store);
+    for (size_t i = 0; i < COUNT(ALL); i++) {
+        size_t len = 99;
+        char *key = exactly(ALL[i].key, ALL[i].key_len);
+        check_row = ALL[i].key;
+        const char *json = flagstore_snapshot_find_n(snapshot, key, ALL[i].key_len, &len);
+        check_bytes(ALL[i].json, strlen(ALL[i].json), json, len);
+        CHECK(json == flagstore_snapshot_find_n(snapshot, key, ALL[i].key_len, NULL));
+        free(key);
+    }
+    size_t len = 99;
+    CHECK(flagstore_snapshot_find_n(snapshot, "a\0c", 3, &len) == NULL);
+    CHECK_INT(0, (long long)len);
+    CHECK_TEXT("null", flagstore_snapshot_find_n(snapshot, "Z\0", 1, NULL));
+    flagstore_free(snapshot);
+}
+
+/* Where each key would stand, from the table's order itself. */
+static void it_seeks_the_first_key_that_is_not_less(flagstore_t *store) {
+    static const struct {
+        const char *key;
+        size_t key_len, index;
+    } sought[] = {
+        {"", 0, 0}, {"\0", 1, 1}, {"A", 1, 1}, {"Z", 1, 1}, {"Za", 2, 2}, {"a", 1, 2}, {"a\0", 2, 3},
+        {"a\0a", 3, 4}, {"a\0b", 3, 4}, {"a\0c", 3, 5}, {"a\x01", 2, 5}, {"a\x02", 2, 6}, {"aa", 2, 6}, {"b", 1, 7},
+        {"\xef\xbd\x9e", 3, 7}, {"\xf0\x9f\x98\x80", 4, 8}, {"\xf0\x9f\x98\x81", 4, 9},
+    };
+    fill(store);
+    flagstore_snapshot_t *snapshot = take(store);
+    for (size_t i = 0; i < COUNT(sought); i++) {
+        char *key = exactly(sought[i].key, sought[i].key_len);
+        check_row = sought[i].key;
+        CHECK_INT((long long)sought[i].index,
+                  (long long)flagstore_snapshot_seek(snapshot, key, sought[i].key_len));
+        free(key);
+    }
+    flagstore_free(snapshot);
+}
+
+static void the_keys_of_a_prefix_stand_in_a_row(flagstore_t *store) {
+    static const char *const keys[] = {"checkout", "checkout-old", "checkout.a", "checkout.b", "checkout/c", "cart"};
+    static const char prefix[] = "checkout.";
+    for (size_t i = 0; i < COUNT(keys); i++)
+        SET(store, keys[i], "true");
+    flagstore_snapshot_t *snapshot = take(store);
+    size_t at = flagstore_snapshot_seek(snapshot, prefix, sizeof prefix - 1), found = 0;
+    for (const char *key; (key = flagstore_snapshot_key(snapshot, at + found, NULL)) != NULL; found++)
+        if (strncmp(key, prefix, sizeof prefix - 1) != 0) break;
+    CHECK_INT(2, (long long)found);
+    CHECK_TEXT("checkout.a", flagstore_snapshot_key(snapshot, at, NULL));
+    CHECK_TEXT("checkout.b", flagstore_snapshot_key(snapshot, at + 1, NULL));
     flagstore_free(snapshot);
 }
 
@@ -205,6 +270,9 @@ int main(void) {
     RUN_ON_EVERY_KIND(an_empty_store_has_an_empty_snapshot);
     RUN_ON_EVERY_KIND(it_lists_every_flag_in_byte_order);
     RUN_ON_EVERY_KIND(it_finds_a_flag_by_its_whole_key);
+    RUN_ON_EVERY_KIND(it_finds_a_key_by_its_length);
+    RUN_ON_EVERY_KIND(it_seeks_the_first_key_that_is_not_less);
+    RUN_ON_EVERY_KIND(the_keys_of_a_prefix_stand_in_a_row);
     RUN_ON_EVERY_KIND(it_is_found_among_many);
     RUN_ON_EVERY_KIND(it_does_not_change_with_the_store);
     RUN(it_outlives_its_store);

@@ -32,11 +32,40 @@ static void a_snapshot_is_iterated_in_byte_order(store &flags) {
     CHECK_EQUAL(3u, before.size());
     CHECK_JSON("[1,2]", before.find("b"));
     CHECK_JSON(nullptr, before.find("c"));
-    CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "U+0000", before.find(nul));
+    CHECK_JSON("1", before.find(nul));
+    CHECK_JSON(nullptr, before.find(std::string("a\0", 2)));
     CHECK_EQUAL(std::string("b"), (*std::next(before.begin(), 2)).key());
     snapshot moved = std::move(before);
     CHECK(before.empty() && before.begin() == before.end());
     CHECK_EQUAL(3u, moved.size());
+}
+
+static std::string keys_in(const snapshot::range &flags) {
+    std::string keys;
+    for (const auto &flag : flags)
+        keys += flag.key() + ";";
+    return keys;
+}
+
+static void a_snapshot_is_searched_by_prefix(store &flags) {
+    const std::string nul("ui\0", 3);
+    for (const char *key : {"ui", "ui.a", "ui.é", "v"})
+        flags.set(key, 1);
+    flags.set(nul, 1);
+    flags.set(nul + "a", 1);
+    snapshot taken = flags.snapshot();
+    CHECK_EQUAL("ui.a;ui.é;", keys_in(taken.with_prefix("ui.")));
+    CHECK_EQUAL(nul + ";" + nul + "a;", keys_in(taken.with_prefix(nul)));
+    CHECK_EQUAL("v;", keys_in(taken.with_prefix("v")));
+    CHECK_EQUAL("", keys_in(taken.with_prefix("ui.b")));
+    CHECK_EQUAL("", keys_in(taken.with_prefix("w")));
+    CHECK_EQUAL(6, std::distance(taken.with_prefix("").begin(), taken.end()));
+    CHECK_EQUAL("ui.a", (*taken.seek(nul + "b")).key());
+    CHECK(taken.seek("") == taken.begin() && taken.seek("w") == taken.end());
+    snapshot moved = std::move(taken);
+    CHECK_EQUAL("", keys_in(taken.with_prefix("")));
+    CHECK(taken.seek("ui") == taken.end());
+    CHECK_JSON(nullptr, taken.find("ui"));
 }
 
 static void a_snapshot_outlives_its_store(store &flags) {
@@ -68,11 +97,56 @@ static void a_batch_refuses_what_it_cannot_take(store &flags) {
     CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.set(null, "1"));
     CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.set("key", null));
     CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.expect("key", null));
-    CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "U+0000", changes.remove(std::string("a\0b", 3)));
+    CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.remove(null));
+    CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.expect_absent(null));
+    CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.remove("\xff"));
+    CHECK_THROWS(FLAGSTORE_INVALID_JSON, "", changes.set("key", std::string("1\0", 2)));
+    CHECK(changes.changes().empty() && changes.expectations().empty() && !changes.clears());
     flags.commit(changes);
     CHECK_EQUAL(0u, flags.size());
     batch moved = std::move(changes);
     CHECK_THROWS(FLAGSTORE_INVALID_ARGUMENT, "", changes.set("key", "1"));
+}
+
+static void a_batch_takes_keys_with_nul(store &flags) {
+    const std::string gone("a\0", 2), kept("a\0b", 3);
+    flags.set(gone, 1);
+    flags.set("a", 1);
+    batch changes;
+    changes.expect(gone, "1").expect_absent(kept).set(kept, "[2]").remove(gone);
+    flags.commit(changes);
+    CHECK_EQUAL(std::string("{\"a\":1,\"a\\u0000b\":[2]}"), flags.list_all());
+    CHECK_THROWS(FLAGSTORE_CONFLICT, "", flags.commit(changes));
+}
+
+static std::string shown(const std::vector<batch::item> &items) {
+    std::string text;
+    for (const auto &item : items)
+        text += item.first + "=" + item.second.value_or("-") + ";";
+    return text;
+}
+
+static void a_batch_can_be_read_back(store &) {
+    const std::string nul("b\0", 2);
+    batch changes;
+    changes.set("é", "{\"y\": null, \"x\": 1.10}").set("c", "1").remove(nul).remove("c");
+    changes.set("a", "null").set("a", "2");
+    changes.expect("e", " [ ] ").expect_absent("d").expect_absent(nul);
+    CHECK_EQUAL("a=2;" + nul + "=-;c=-;é={\"x\":1.10,\"y\":null};", shown(changes.changes()));
+    CHECK_EQUAL(nul + "=-;d=-;e=[];", shown(changes.expectations()));
+    CHECK_EQUAL(false, changes.clears());
+    CHECK_EQUAL(true, changes.clear().clears());
+    batch moved = std::move(changes);
+    CHECK(changes.changes().empty() && changes.expectations().empty() && !changes.clears());
+}
+
+static void json_is_equal_as_values(store &) {
+    const char *null = nullptr;
+    CHECK(flagstore::json_equal("{\"a\": 1, \"b\": \"\\u00e9\"}", "{\"b\":\"é\",\"a\":1}"));
+    CHECK(!flagstore::json_equal("1", "1.0"));
+    CHECK(!flagstore::json_equal("[1,2]", "[2,1]"));
+    CHECK(!flagstore::json_equal("tru", "tru"));
+    CHECK(!flagstore::json_equal(null, null));
 }
 
 static void the_revision_tells_of_changes(store &flags) {
@@ -152,9 +226,13 @@ static void an_exception_in_a_watch_terminates(store &flags) {
 #define PROMISE(name) {#name, name}
 static const struct { const char *name; void (*check)(store &); } PROMISES[] = {
     PROMISE(a_snapshot_is_iterated_in_byte_order),
+    PROMISE(a_snapshot_is_searched_by_prefix),
     PROMISE(a_snapshot_outlives_its_store),
     PROMISE(a_batch_is_made_as_a_whole),
     PROMISE(a_batch_refuses_what_it_cannot_take),
+    PROMISE(a_batch_takes_keys_with_nul),
+    PROMISE(a_batch_can_be_read_back),
+    PROMISE(json_is_equal_as_values),
     PROMISE(the_revision_tells_of_changes),
     PROMISE(a_watch_calls_a_function),
     PROMISE(a_watch_may_end_in_its_own_call),

@@ -16,9 +16,9 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-TESTS = os.path.dirname(HERE)
+ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(TESTS, "python"))
+sys.path[:0] = [os.path.join(ROOT, "include", "python"), os.path.join(ROOT, "tests", "python")]
 
 FULL = "--full" in sys.argv[1:]
 LIBRARIES = os.environ["FLAGSTORE_LIB_DIR"]
@@ -156,7 +156,7 @@ def compile_go(folder, name):
     module = os.path.join(folder, "go-" + name)
     os.makedirs(os.path.join(module, "flagstore"))
     for part in ["flagstore.go", "changes.go"]:
-        shutil.copy(os.path.join(TESTS, "go", part), os.path.join(module, "flagstore"))
+        shutil.copy(os.path.join(ROOT, "include", "go", part), os.path.join(module, "flagstore"))
     shutil.copy(os.path.join(HERE, name + ".go"), module)
     with open(os.path.join(module, "go.mod"), "w", encoding="ascii") as file:
         file.write("module faults\n\ngo 1.19\n")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Rows 1 and 2: no power cut, at any moment, loses an acknowledged SYNC_FULL set or tears a SYNC_FULL or SYNC_ORDERED file.
+"""Rows 1 and 2: no power cut, at any moment, loses an acknowledged SYNC_FULL set, or tears a file of SYNC_FULL or
+SYNC_ORDERED.
 
 Sets run on a disk that logs its writes and flushes, while two noise processes sync other files. A power cut is a moment
 between two flushes: what was written before the first is safe, of what was written since there may be nothing, all,
 the beginning, any part, and halves of single writes. Each such state is mounted, which runs the file system's
-recovery, and its flags are read. As a control, SYNC_NONE must leave broken files and SYNC_ORDERED must lose sets: a harness
-that cannot see those proves nothing.
+recovery, and its flags are read. As a control, SYNC_NONE must leave broken files and SYNC_ORDERED must lose sets: a
+harness that cannot see those proves nothing.
 """
 import os
 import random
@@ -175,7 +176,7 @@ def test(folder):
     note(f"row 1 control | {what} | {broken['torn']} torn, {broken['empty']} empty;",
          f"row 2 lost {total['lost']}: the harness sees what it looks for")
     seen = broken["torn"] + broken["empty"] > 0 and total["lost"] > 0
-    promise(seen, "the harness is blind: SYNC_NONE or SYNC_ORDERED looks SYNC_FULL")
+    promise(seen, "the harness is blind: SYNC_NONE or SYNC_ORDERED looks like SYNC_FULL")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from real_limits import full_disks, process_limits, short_writes
 from scenarios import ACL, HALF, OWNER, SCENARIOS, canonical, content
 from system_calls import fresh_folder, for_each, inject, sites
 
-from flagstore import SYNC_NONE, IO, NOT_DURABLE, Store
+from flagstore import IO, NOT_DURABLE, SYNC_NONE, Store
 
 SEED = 6
 ERRORS = ["ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EINTR"]

@@ -43,12 +43,12 @@ def count_in_turns(commands, folder, name, durability, sets):
 
 def test(folder):
     commands = worker_commands(folder)
-    atomic = count_in_turns(commands, folder, "atomic", flagstore.SYNC_NONE, common.size(4_000, 1_000_000))
-    durable = count_in_turns(commands, folder, "durable", flagstore.SYNC_FULL, common.size(400, 20_000))
+    unsynced = count_in_turns(commands, folder, "unsynced", flagstore.SYNC_NONE, common.size(4_000, 1_000_000))
+    synced = count_in_turns(commands, folder, "synced", flagstore.SYNC_FULL, common.size(400, 20_000))
     litter = [name for name in os.listdir(folder) if name.endswith(".tmp")]
     common.promise(not litter, "left behind:", litter)
-    common.row(9, f"C + Go + Ruby + Python, {THREADS} threads each, in each of the {common.MODES}: {atomic} sets in "
-                  f"SYNC_NONE, {durable} in SYNC_FULL",
+    common.row(9, f"C + Go + Ruby + Python, {THREADS} threads each, in each of the {common.MODES}: {unsynced} sets in "
+                  f"SYNC_NONE, {synced} in SYNC_FULL",
                "0 lost updates")
 
 

@@ -253,13 +253,13 @@ def test(folder):
     for mode in MODES:
         torn(folder, mode)
         removed(folder, mode)
-    durable, atomic = race(program, folder, flagstore.SYNC_FULL), race(program, folder, flagstore.SYNC_NONE)
+    synced, unsynced = race(program, folder, flagstore.SYNC_FULL), race(program, folder, flagstore.SYNC_NONE)
     common.row("p5", f"{edits} edits ({ways}) under {reads} reads in the {common.MODES} and {sets} sets, "
                      f"{EDITS} ConfigMap swaps, a mounted file, torn and removed files",
                "0 reads of less than a whole document",
                f"0 of {within} edits before a set's last look undone", f"of all edits {undone['undone']}",
                f"{undone['failed']} git or install told that the file exists",
-               f"of {RACES} at any moment of a set {durable} (SYNC_FULL), {atomic} (SYNC_NONE)",
+               f"of {RACES} at any moment of a set {synced} (SYNC_FULL), {unsynced} (SYNC_NONE)",
                f"{gone} sets told that their folder was swapped away")
 
 

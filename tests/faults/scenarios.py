@@ -116,8 +116,8 @@ SCENARIOS = [
     Scenario("set with owner, access list and attribute", "{} set flag 2", after=NEW, extra="attributes"),
     Scenario("set through links", "{} set flag 2", after=NEW, extra="links"),
     Scenario("set the same", "{} set flag 1"),
-    Scenario("set, ordered", "-d 2 {} set flag 2", after=NEW),
-    Scenario("set, atomic", "-d 1 {} set flag 2", after=NEW),
+    Scenario("set in SYNC_ORDERED", "-d 2 {} set flag 2", after=NEW),
+    Scenario("set in SYNC_NONE", "-d 1 {} set flag 2", after=NEW),
     Scenario("delete", "{} delete flag", after=WITHOUT),
     Scenario("delete what is absent", "{} delete absent", result="0"),
 ]

@@ -57,8 +57,45 @@ func TestASnapshotStaysAsItIs(t *testing.T) {
 		expect(t, "Value before the start", snapshot.Value(-1), nil, nil)
 		must(t, snapshot.Close())
 		must(t, snapshot.Close())
+		expect(t, "Seek once closed", snapshot.Seek(""), nil, 0)
+		expect(t, "Range once closed", keysOf(snapshot, ""), nil, nil)
 		expect(t, "Count once closed", snapshot.Count(), nil, 0)
 		expect(t, "Find once closed", snapshot.Find("a"), nil, nil)
+	})
+}
+
+// keysOf are the keys that Range calls back for.
+func keysOf(snapshot *flagstore.Snapshot, prefix string) (keys []string) {
+	snapshot.Range(prefix, func(key string, _ json.RawMessage) bool { keys = append(keys, key); return true })
+	return keys
+}
+
+func TestASnapshotIsSearchedByPrefix(t *testing.T) {
+	onEachKind(t, func(t *testing.T, store *flagstore.Store) {
+		keys := []string{"ui", "ui\x00", "ui\x00a", "ui.a", "ui.é", "v"}
+		for i, key := range keys {
+			must(t, store.Set(key, raw(strconv.Itoa(i))))
+		}
+		snapshot, err := store.Snapshot()
+		must(t, err)
+		defer snapshot.Close()
+		for _, row := range []struct {
+			prefix string
+			index  int
+			keys   []string
+		}{
+			{"", 0, keys}, {"u", 0, keys[:5]}, {"ui", 0, keys[:5]}, {"ui\x00", 1, keys[1:3]}, {"ui\x00b", 3, nil},
+			{"ui.", 3, keys[3:5]}, {"ui.é", 4, keys[4:5]}, {"v", 5, keys[5:]}, {"va", 6, nil}, {"é", 6, nil},
+		} {
+			expect(t, "Seek "+strconv.Quote(row.prefix), snapshot.Seek(row.prefix), nil, row.index)
+			expect(t, "Range "+strconv.Quote(row.prefix), keysOf(snapshot, row.prefix), nil, row.keys)
+		}
+		var values []string
+		snapshot.Range("ui", func(_ string, value json.RawMessage) bool {
+			values = append(values, string(value))
+			return len(values) < 2
+		})
+		expect(t, "values until the second call returned false", values, nil, []string{"0", "1"})
 	})
 }
 
@@ -81,13 +118,73 @@ func TestABatchIsMadeAsAWholeOrNotAtAll(t *testing.T) {
 		expect(t, "ListAll after a conflict", all, err, want)
 		expectCode(t, "Set no JSON", batch.Set("key", nil), flagstore.InvalidJSON)
 		expectCode(t, "Expect half a value", batch.Expect("key", raw("[")), flagstore.InvalidJSON)
-		expectCode(t, "a key with a NUL", batch.Delete("a\x00"), flagstore.InvalidArgument)
+		expectCode(t, "Set a value behind which is a NUL", batch.Set("key", raw("1\x00")), flagstore.InvalidJSON)
 		expectCode(t, "a key that is not UTF-8", batch.Delete("\xff"), flagstore.InvalidArgument)
 		must(t, batch.Close())
 		must(t, batch.Close())
 		expectCode(t, "Commit of a closed batch", store.Commit(batch), flagstore.InvalidArgument)
 		expectCode(t, "Set in a closed batch", batch.Set("key", raw("1")), flagstore.InvalidArgument)
 	})
+}
+
+func TestABatchTakesKeysWithNULs(t *testing.T) {
+	onEachKind(t, func(t *testing.T, store *flagstore.Store) {
+		must(t, store.Set("a", raw("1")))
+		must(t, store.Set("a\x00", raw("2")))
+		batch := flagstore.NewBatch()
+		defer batch.Close()
+		must(t, batch.Expect("a\x00", raw("2")))
+		must(t, batch.Expect("\x00", nil))
+		must(t, batch.Delete("a\x00"))
+		must(t, batch.Set("\x00", raw("3")))
+		must(t, batch.Set("", raw("4")))
+		must(t, store.Commit(batch))
+		all, err := store.ListAll()
+		expect(t, "ListAll", all, err, map[string]json.RawMessage{"": raw("4"), "\x00": raw("3"), "a": raw("1")})
+	})
+}
+
+func TestABatchCanBeReadBack(t *testing.T) {
+	batch := flagstore.NewBatch()
+	expect(t, "Changes of an empty batch", batch.Changes(), nil, nil)
+	expect(t, "Expectations of an empty batch", batch.Expectations(), nil, nil)
+	must(t, batch.Set("é", raw(`{"y": null, "x": 1.10}`)))
+	must(t, batch.Set("b", raw("1")))
+	must(t, batch.Delete("b"))
+	must(t, batch.Delete("a\x00"))
+	must(t, batch.Set("", raw(" null ")))
+	must(t, batch.Expect("e", raw("[ ]")))
+	must(t, batch.Expect("d\x00", nil))
+	expect(t, "Changes", batch.Changes(), nil, []flagstore.Item{
+		{Key: "", Value: raw("null")},
+		{Key: "a\x00"},
+		{Key: "b"},
+		{Key: "é", Value: raw(`{"x":1.10,"y":null}`)},
+	})
+	expect(t, "Expectations", batch.Expectations(), nil, []flagstore.Item{{Key: "d\x00"}, {Key: "e", Value: raw("[]")}})
+	expect(t, "Clears", batch.Clears(), nil, false)
+	must(t, batch.Clear())
+	expect(t, "Clears after Clear", batch.Clears(), nil, true)
+	must(t, batch.Close())
+	expect(t, "Changes once closed", batch.Changes(), nil, nil)
+	expect(t, "Clears once closed", batch.Clears(), nil, false)
+}
+
+func TestJSONIsEqualAsValues(t *testing.T) {
+	for _, row := range []struct {
+		a, b  string
+		equal bool
+	}{
+		{`{"a": 1, "b": "\u00e9"}`, `{"b":"é","a":1}`, true},
+		{"null", " null\n", true},
+		{"1", "1.0", false},
+		{"[1,2]", "[2,1]", false},
+		{"tru", "tru", false},
+		{"", "", false},
+		{"1\x00", "1\x00", false},
+	} {
+		expect(t, row.a+" and "+row.b, flagstore.JSONEqual(raw(row.a), raw(row.b)), nil, row.equal)
+	}
 }
 
 // increment adds one to a counter, again and again until nobody came in between.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the Go binding's tests against the library in $FLAGSTORE_LIB_DIR with the header in $FLAGSTORE_INCLUDE_DIR.
+# Runs the tests of the Go binding, include/go, against the library in $FLAGSTORE_LIB_DIR with the header in $FLAGSTORE_INCLUDE_DIR.
 set -eu
 : "${FLAGSTORE_LIB_DIR:?directory with libflagstore.so}" "${FLAGSTORE_INCLUDE_DIR:?directory with flagstore.h}"
 cd "$(dirname "$0")"
@@ -16,7 +16,7 @@ if [ -z "${HOME:-}${GOCACHE:-}" ]; then
     trap 'rm -rf "$GOCACHE"' EXIT
 fi
 
-go vet ./... >&2
+go vet ./... flagstore >&2
 go test -count=1 ./... >&2
 go test -count=1 -race -short ./... >&2
 echo "go: the contract on each kind of store, errors, file options, snapshots, batches, changes, backends, 64 goroutines, leaks; once more with -race"

@@ -30,7 +30,7 @@ class Forwarding:
 KINDS = {
     "Memory": lambda folder: Store.memory(),
     "File": lambda folder: Store.file(os.path.join(folder, "flags.json")),
-    "AtomicFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.SYNC_NONE),
+    "UnsyncedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.SYNC_NONE),
     "OrderedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), durability=flagstore.SYNC_ORDERED),
     "CheckedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_CHECKED,
                                              durability=flagstore.SYNC_NONE),

@@ -1,12 +1,14 @@
 """Batches: all of their changes or none, on condition, for threads and processes at once."""
+import ctypes
 import os
 import threading
 
 import flagstore
 import oracle
 import worker
-from flagstore import CONFLICT, INVALID_ARGUMENT, Batch, lib
-from stores import on_every_kind
+from flagstore import CONFLICT, INVALID_ARGUMENT, lib
+from flagstore_batch import Batch
+from stores import KINDS, StoreCase, on_every_kind
 from test_processes import WorkerCase
 
 PROCESSES, THREADS, TURNS = 4, 4, 60
@@ -80,12 +82,23 @@ class Batches:
             other.commit(batch)
             self.assertEqual((other.list_all(), self.store.list_all()), ({"a": 1}, {"a": 1}))
 
+    def test_keys_may_hold_nuls(self):
+        self.store.commit(batch_of(("set", "a\0", 1), ("set", "a", 2), ("set", "", 3)))
+        self.store.commit(batch_of(("expect", "a\0", 1), ("expect_json", "\0", None),
+                                   ("delete", "a\0"), ("set", "\0", 4)))
+        self.assertEqual(self.store.list_all(), {"": 3, "\0": 4, "a": 2})
+        with self.fails(CONFLICT):
+            self.store.commit(batch_of(("expect_json", "\0", None), ("clear",)))
+
     def test_what_a_batch_refuses_leaves_it_as_it_was(self):
         batch = batch_of(("set_json", "a", "[ 1.10 ]"), ("expect_json", "a", None))
         for text in ["", "{", "1 2", "NaN"]:
             for step in [batch.set_json, batch.expect_json]:
                 with self.fails(flagstore.INVALID_JSON, "dark-mode"):
                     step("dark-mode", text)
+        for step in [batch.set_json, batch.expect_json]:
+            with self.fails(flagstore.INVALID_JSON, "dark-mode"):
+                step("dark-mode", "1\0")
         for step in [lambda: batch.delete(b"\xff"), lambda: batch.set_json(b"\xff", "1"),
                      lambda: batch.set_json("a", b'"\xff"'), lambda: batch.expect_json(b"\xff", None)]:
             with self.fails(INVALID_ARGUMENT):
@@ -101,7 +114,12 @@ class Batches:
                 ("batch_set", None, b"b", b"1"), ("batch_set", batch.handle, None, b"1"),
                 ("batch_set", batch.handle, b"b", None), ("batch_set", store, b"b", b"1"),
                 ("batch_delete", None, b"a"), ("batch_delete", batch.handle, None),
-                ("batch_expect", None, b"a", None), ("batch_expect", batch.handle, None, None)]:
+                ("batch_expect", None, b"a", None), ("batch_expect", batch.handle, None, None),
+                ("batch_set_n", None, b"b", 1, b"1", 1), ("batch_set_n", batch.handle, None, 0, b"1", 1),
+                ("batch_set_n", batch.handle, b"b", 1, None, 0), ("batch_set_n", store, b"b", 1, b"1", 1),
+                ("batch_delete_n", None, b"a", 1), ("batch_delete_n", batch.handle, None, 0),
+                ("batch_delete_n", store, b"a", 1), ("batch_expect_n", None, b"a", 1, None, 0),
+                ("batch_expect_n", batch.handle, None, 0, None, 0), ("batch_expect_n", store, b"a", 1, b"1", 1)]:
             with self.subTest(function=name, arguments=arguments):
                 self.assertEqual(self.raw(name, *arguments), (False, INVALID_ARGUMENT))
                 self.assertIs(getattr(lib, "flagstore_" + name)(*arguments, None), False)
@@ -135,6 +153,46 @@ class Batches:
                 seen.add(picture["a"])
             return len(seen) > 30
         self.wait_until(look, "30 pictures between batches", seconds=60)
+
+
+class ReadingBatches(StoreCase):
+    opener = staticmethod(KINDS["Memory"])
+
+    def test_a_batch_can_be_read_back(self):
+        batch = batch_of(("set_json", "é", '{"y": null, "x": 1.10}'), ("set", "b", 1), ("delete", "b"),
+                         ("delete", "a\0"), ("set", "", None), ("expect_json", "e", "[ ]"), ("expect_json", "d\0", None))
+        self.assertEqual(list(batch.changes().items()),
+                         [("", "null"), ("a\0", None), ("b", None), ("é", '{"x":1.10,"y":null}')])
+        self.assertEqual(list(batch.expectations().items()), [("d\0", None), ("e", "[]")])
+        self.assertIs(batch.clears(), False)
+        batch.clear()
+        self.assertIs(batch.clears(), True)
+
+    def test_an_empty_batch_and_what_is_no_batch_say_nothing(self):
+        batch = Batch()
+        for handle in [batch.handle, None, self.store.handle]:
+            self.assertIs(lib.flagstore_batch_clears(handle), False)
+            for part in ["batch", "batch_expect"]:
+                self.assertEqual(getattr(lib, f"flagstore_{part}_count")(handle), 0)
+                for text in ["key", "value"]:
+                    self.assertIsNone(getattr(lib, f"flagstore_{part}_{text}")(handle, 0, None))
+
+    def test_past_the_end_there_is_nothing_and_len_may_be_null(self):
+        batch = batch_of(("set", "key", 12), ("expect", "key", 12))
+        for part in ["batch", "batch_expect"]:
+            for name, expected in {"key": b"key", "value": b"12"}.items():
+                function = getattr(lib, f"flagstore_{part}_{name}")
+                self.assertEqual(ctypes.string_at(function(batch.handle, 0, None)), expected)
+                for index in [1, 2**64 - 1]:
+                    self.assertIsNone(function(batch.handle, index, None), (part, name, index))
+
+    def test_json_is_equal_as_values(self):
+        for one, other, equal in [
+                (r'{"a": 1, "b": "\u00e9"}', '{"b":"é","a":1}', True), ("null", " null\n", True), ("1", "1.0", False),
+                ("[1,2]", "[2,1]", False), ("tru", "tru", False), ("", "", False), ("1\0", "1\0", False)]:
+            self.assertIs(flagstore.json_equal(one, other), equal, (one, other))
+        for texts in [(None, 0, b"1", 1), (b"1", 1, None, 0), (None, 0, None, 0)]:
+            self.assertIs(lib.flagstore_json_equal(*texts), False)
 
 
 class FileBatches(WorkerCase):

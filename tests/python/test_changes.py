@@ -7,6 +7,7 @@ import threading
 import flagstore
 import forks
 from flagstore import INVALID_ARGUMENT, lib
+from flagstore_batch import Batch
 from stores import on_every_kind
 from test_batches import batch_of
 from test_processes import WorkerCase
@@ -99,7 +100,7 @@ class Changes(Told):
 
     def test_null_and_other_handles_are_refused(self):
         revision, callback = ctypes.c_uint64(1), flagstore.WatchFunction(lambda *_change: None)
-        with flagstore.Batch() as batch:
+        with Batch() as batch:
             for name, failure, *arguments in [
                     ("revision", 0, None), ("revision", 0, batch.handle), ("wait", False, None, revision, 0),
                     ("wait", False, batch.handle, revision, 0), ("wait", False, self.store.handle, None, 0),

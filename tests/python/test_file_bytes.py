@@ -6,6 +6,7 @@ import re
 import documents
 import flagstore
 import oracle
+from flagstore_batch import Batch
 from stores import FolderCase
 
 STEPS, SEEDS = 600, [11, 22, 33, 44]
@@ -83,7 +84,7 @@ class Bytes(FolderCase):
 
     def commit_some(self, rng, store, expected):
         """Some changes together, on the store and on the dict alike."""
-        with flagstore.Batch() as batch:
+        with Batch() as batch:
             if rng.random() < 0.05:
                 batch.clear()
                 expected.clear()

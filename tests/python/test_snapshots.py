@@ -46,6 +46,17 @@ class Snapshots:
             expected = self.store.get_json(key)
             self.assertEqual((snapshot.get_json(key), key in snapshot), (expected, number % 2 == 0), key)
 
+    def test_it_is_searched_by_prefix(self):
+        keys = ["ui", "ui\0", "ui\0a", "ui.a", "ui.é", "v"]
+        for key in keys:
+            self.store.set(key, key)
+        snapshot = self.take()
+        for prefix, first, past in [("", 0, 6), ("u", 0, 5), ("ui", 0, 5), ("ui\0", 1, 3), ("ui\0b", 3, 3),
+                                    ("ui.", 3, 5), ("ui.é", 4, 5), ("v", 5, 6), ("va", 6, 6), ("é", 6, 6)]:
+            self.assertEqual(snapshot.seek(prefix), first, prefix)
+            self.assertEqual([key for key, _ in snapshot.items_json(prefix)], keys[first:past], prefix)
+        self.assertEqual(list(snapshot.items_json(b"v")), [("v", '"v"')])
+
     def test_numbers_keep_their_digits(self):
         for number, digits in enumerate(NUMBERS):
             self.store.set_json(str(number), digits)
@@ -106,8 +117,12 @@ class Snapshots:
             self.assertIsNone(lib.flagstore_snapshot_key(handle, 0, None))
             self.assertIsNone(lib.flagstore_snapshot_value(handle, 0, None))
             self.assertIsNone(lib.flagstore_snapshot_find(handle, b"key", None))
+            self.assertIsNone(lib.flagstore_snapshot_find_n(handle, b"key", 3, None))
+            self.assertEqual(lib.flagstore_snapshot_seek(handle, b"z", 1), 0)
         for key in [None, b"\xff"]:
             self.assertIsNone(lib.flagstore_snapshot_find(self.take().handle, key, None))
+            self.assertIsNone(lib.flagstore_snapshot_find_n(self.take().handle, key, 0 if key is None else 1, None))
+        self.assertEqual(lib.flagstore_snapshot_seek(self.take().handle, None, 0), 0)
 
     def test_a_snapshot_is_no_store(self):
         self.assertEqual(self.raw("len", self.take().handle), (-1, flagstore.INVALID_ARGUMENT))

@@ -10,6 +10,7 @@ import time
 import flagstore
 import forks
 from flagstore import Store
+from flagstore_batch import Batch
 
 
 def update(path, name, threads, turns):
@@ -82,7 +83,7 @@ def increment(path, key, turns):
 def increment_once(store, key):
     """False: another was faster."""
     text = store.get_json(key)
-    with flagstore.Batch() as batch:
+    with Batch() as batch:
         batch.expect_json(key, text)
         batch.set(key, int(text or 0) + 1)
         try:

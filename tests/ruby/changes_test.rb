@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "flagstore_backend"
-require_relative "flagstore_changes"
+require_relative "../../include/ruby/flagstore_backend"
+require_relative "../../include/ruby/flagstore_changes"
 require_relative "promises"
 require_relative "waiting"
 
@@ -17,6 +17,32 @@ module Changes
     assert_equal [%w[Z {"a":[],"b":1}], %W[a\0b true], %w[é 1.10]], snapshot.each_json.to_a
     assert_equal({ "Z" => { "a" => [], "b" => 1 }, "a\0b" => true, "é" => 1.1 }, snapshot.each.to_h)
     assert_equal [3, "1.10", 1.1, nil, nil], [snapshot.size, snapshot.find("é"), snapshot[:é], snapshot.find("new"), snapshot["new"]]
+  end
+
+  def test_a_snapshot_finds_every_key_and_no_other
+    keys = ["", "a", "a\0", "a\0b", "é"]
+    keys.each { |key| @store.set_json(key, JSON.generate(key)) }
+    snapshot = @store.snapshot
+    keys.each { |key| assert_equal [JSON.generate(key), key], [snapshot.find(key), snapshot[key]] }
+    ["\0", "a\0a", "b", "é\0", "\xff"].each { |key| assert_nil snapshot.find(key), key.inspect }
+  end
+
+  def test_a_snapshot_is_searched_by_prefix
+    keys = ["ui", "ui\0", "ui\0a", "ui.a", "ui.é", "v"]
+    keys.each { |key| @store.set_json(key, JSON.generate(key)) }
+    snapshot = @store.snapshot
+    { "" => 0..5, "u" => 0..4, "ui" => 0..4, "ui\0" => 1..2, "ui\0b" => 3...3, "ui." => 3..4, "ui.é" => 4..4,
+      "v" => 5..5, "va" => 6...6, "é" => 6...6 }.each do |prefix, indexes|
+      assert_equal indexes.begin, snapshot.seek(prefix), prefix.inspect
+      assert_equal keys[indexes], snapshot.each(prefix).map { |key, _| key }, prefix.inspect
+      assert_equal keys[indexes].map { |key| [key, JSON.generate(key)] }, snapshot.each_json(prefix).to_a
+    end
+  end
+
+  def test_a_batch_takes_keys_with_nuls
+    @store["a\0"] = @store["a"] = 1
+    @store.commit(Flagstore::Batch.new.expect("a\0", 1).expect_absent("\0").delete("a\0").set("\0", [2]).set("", 3))
+    assert_equal({ "" => 3, "\0" => [2], "a" => 1 }, @store.to_h)
   end
 
   def test_a_batch_is_made_whole_or_not_at_all
@@ -110,6 +136,39 @@ module Changes
 end
 
 Promises::KINDS.each { |kind, open| Promises.test_class(Flagstore, "changes of #{kind}", open, Changes) }
+
+class BatchTest < Minitest::Test
+  include Promises::Fixture
+
+  def library = Flagstore
+  def open_store = Flagstore.memory
+
+  def test_a_batch_can_be_read_back
+    batch = Flagstore::Batch.new
+    assert_equal [{}, {}, false], [batch.changes, batch.expectations, batch.clears?]
+    batch.set_json("é", '{"y": null, "x": 1.10}').set("b", 1).delete("b").delete("a\0").set("", nil)
+    batch.expect_json("e", "[ ]").expect_absent("d\0")
+    assert_equal [["", "null"], ["a\0", nil], ["b", nil], ["é", '{"x":1.10,"y":null}']], batch.changes.to_a
+    assert_equal [["d\0", nil], ["e", "[]"]], batch.expectations.to_a
+    refute_predicate batch, :clears?
+    assert_predicate batch.clear, :clears?
+  end
+
+  def test_what_a_batch_refuses_leaves_it_as_it_was
+    batch = Flagstore::Batch.new.set("a", 1)
+    ["!", "", "1\0"].each { |json| assert_refused(:INVALID_JSON, json.inspect) { batch.set_json("b", json) } }
+    assert_refused(:INVALID_ARGUMENT) { batch.delete("\xff") }
+    assert_equal({ "a" => "1" }, batch.changes)
+  end
+
+  def test_json_is_equal_as_values
+    [['{"a": 1, "b": "\u00e9"}', '{"b":"é","a":1}', true], ["null", " null\n", true], ["1", "1.0", false],
+     ["[1,2]", "[2,1]", false], ["tru", "tru", false], ["", "", false],
+     ["1\0", "1\0", false]].each do |one, other, equal|
+      assert_equal equal, Flagstore.json_equal?(one, other), "#{one} and #{other}"
+    end
+  end
+end
 
 # Changes that others make.
 module FileChanges

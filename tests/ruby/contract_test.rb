@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "flagstore_backend"
+require_relative "../../include/ruby/flagstore_backend"
 require_relative "promises"
 require "pathname"
 

@@ -1,12 +1,15 @@
 use crate::json::ParseError;
 use crate::{Snapshot, ValueRef, document, json};
 
-/// What a read found: the flags of the file, taken apart already or yet to be.
+/// The flags that a read found: parsed and cached before, or the file's bytes.
 #[derive(Clone, Copy)]
 pub(in crate::file) enum FlagsView<'a> {
-    CachedRef(&'a Snapshot),
-    /// The file's bytes, and how long a result may be.
-    Bytes(&'a [u8], usize),
+    Parsed(&'a Snapshot),
+    Bytes {
+        bytes: &'a [u8],
+        /// The longest result, in bytes.
+        limit: usize,
+    },
 }
 
 impl FlagsView<'_> {
@@ -17,30 +20,30 @@ impl FlagsView<'_> {
         visit: &mut dyn FnMut(Option<ValueRef<'_>>),
     ) -> Result<(), ParseError> {
         visit(match self {
-            Self::CachedRef(flags) => flags.get(key),
-            Self::Bytes(bytes, limit) => document::find(json::utf8(bytes)?, key, limit)?,
+            Self::Parsed(flags) => flags.get(key),
+            Self::Bytes { bytes, limit } => document::find(json::utf8(bytes)?, key, limit)?,
         });
         Ok(())
     }
 
     pub(in crate::file) fn snapshot(self) -> Result<Snapshot, ParseError> {
         match self {
-            Self::CachedRef(flags) => Ok(flags.clone()),
-            Self::Bytes(bytes, limit) => document::snapshot(json::utf8(bytes)?, limit),
+            Self::Parsed(flags) => Ok(flags.clone()),
+            Self::Bytes { bytes, limit } => document::snapshot(json::utf8(bytes)?, limit),
         }
     }
 
     pub(in crate::file) fn json(self) -> Result<String, ParseError> {
         match self {
-            Self::CachedRef(flags) => flags.kept_json(),
-            Self::Bytes(bytes, limit) => document::compact(json::utf8(bytes)?, limit),
+            Self::Parsed(flags) => flags.kept_json(),
+            Self::Bytes { bytes, limit } => document::compact(json::utf8(bytes)?, limit),
         }
     }
 
     pub(in crate::file) fn len(self) -> Result<usize, ParseError> {
         match self {
-            Self::CachedRef(flags) => Ok(flags.len()),
-            Self::Bytes(bytes, limit) => document::len(json::utf8(bytes)?, limit),
+            Self::Parsed(flags) => Ok(flags.len()),
+            Self::Bytes { bytes, limit } => document::len(json::utf8(bytes)?, limit),
         }
     }
 }

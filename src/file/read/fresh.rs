@@ -1,75 +1,50 @@
-//! What reads of the file need not do again. Nobody ever waits for it, so no fork can leave it locked.
-
 use super::FlagsView;
 use crate::Snapshot;
+use crate::file::load::{self, OpenedFile};
 use crate::json::ParseError;
 use arc_swap::ArcSwapOption;
 use once_cell::race::OnceBox;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
-/// How many buffers are kept: more threads than processors seldom read at one moment.
-const BUFFERS: usize = 8;
-
-/// The bytes that the last read found last_read: as long as the file holds the same, it need not be taken apart again. And
-/// the memory that reads use, kept for the next.
+/// Caches the last valid file content, so that an unchanged file is not parsed again.
 pub(in crate::file) struct FreshCache {
     last_read: ArcSwapOption<LastRead>,
-    buffers: Mutex<Vec<Vec<u8>>>,
-    bytes: usize,
+    /// The largest file that is cached, in bytes.
+    limit: usize,
 }
 
-struct LastRead {
+/// Valid bytes of the file.
+pub(in crate::file) struct LastRead {
     bytes: Vec<u8>,
-    /// Made when they are read for the second time.
+    /// Made when the same bytes are read again.
     flags: OnceBox<Snapshot>,
 }
 
+impl LastRead {
+    pub(in crate::file) fn flags(&self, limit: usize) -> Result<&Snapshot, ParseError> {
+        let bytes = &self.bytes;
+        self.flags.get_or_try_init(|| FlagsView::Bytes { bytes, limit }.snapshot()?.indexed().map(Box::new))
+    }
+}
+
 impl FreshCache {
-    /// Of files larger than so many `bytes` nothing is kept.
-    pub(in crate::file) fn new(bytes: usize) -> Self {
-        Self { last_read: ArcSwapOption::empty(), buffers: Mutex::new(Vec::new()), bytes }
+    pub(in crate::file) fn new(limit: usize) -> Self {
+        Self { last_read: ArcSwapOption::empty(), limit }
     }
 
-    /// Has `look` see the flags in the bytes, and says whether they were new.
-    pub(in crate::file) fn read<T>(
-        &self,
-        bytes: &[u8],
-        limit: usize,
-        look: &mut impl FnMut(FlagsView<'_>) -> Result<T, ParseError>,
-    ) -> Result<(T, bool), ParseError> {
-        match self.last_read.load().as_deref() {
-            Some(valid) if valid.bytes == bytes => {
-                let taken_apart = || FlagsView::Bytes(bytes, limit).snapshot()?.indexed().map(Box::new);
-                look(FlagsView::CachedRef(valid.flags.get_or_try_init(taken_apart)?)).map(|seen| (seen, false))
-            }
-            _ => look(FlagsView::Bytes(bytes, limit)).map(|seen| (seen, true)),
-        }
+    /// The cached content and the opened file, if it still holds just that. It is compared in chunks, so that no
+    /// second copy of the file is in memory.
+    pub(in crate::file) fn unchanged(&self, path: &Path) -> Option<(Arc<LastRead>, OpenedFile)> {
+        let last_read = self.last_read.load();
+        let last_read = last_read.as_ref()?;
+        let opened = load::open_if_content_is(path, &last_read.bytes)?;
+        Some((Arc::clone(last_read), opened))
     }
 
-    pub(in crate::file) fn buffer(&self) -> Vec<u8> {
-        self.buffers.try_lock().ok().and_then(|mut kept| kept.pop()).unwrap_or_default()
-    }
-
-    /// Takes the buffer back, as it is after a read; `is_new`: what is in it is valid, and was not known to be.
-    pub(in crate::file) fn keep(&self, buffer: Vec<u8>, is_new: bool) {
-        if buffer.capacity() > self.bytes {
-            return;
-        }
-        if !is_new {
-            return self.keep_buffer(buffer);
-        }
-        let before = self.last_read.swap(Some(Arc::new(LastRead { bytes: buffer, flags: OnceBox::new() })));
-        // Another thread may be looking at it.
-        if let Some(before) = before.and_then(Arc::into_inner) {
-            self.keep_buffer(before.bytes);
-        }
-    }
-
-    fn keep_buffer(&self, buffer: Vec<u8>) {
-        if let Ok(mut kept) = self.buffers.try_lock() {
-            if kept.len() < BUFFERS {
-                kept.push(buffer);
-            }
-        }
+    /// Takes bytes that were read and found valid.
+    pub(in crate::file) fn keep(&self, bytes: Vec<u8>) {
+        let kept = (bytes.capacity() <= self.limit).then(|| LastRead { bytes, flags: OnceBox::new() }.into());
+        self.last_read.store(kept);
     }
 }

@@ -1,3 +1,5 @@
+//! The way of a read: a mode with a cache answers from memory, if it may; else the file is read.
+
 mod checked;
 mod flags_view;
 mod fresh;
@@ -6,63 +8,76 @@ mod watched;
 pub(super) use flags_view::FlagsView;
 pub(super) use fresh::FreshCache;
 
-use super::options::ReadMode;
-use crate::file::stamp::Stamp;
+use super::history::FileHistory;
+use super::options::{FileOptions, ReadMode};
+use super::stamp::Stamp;
 use crate::{Error, Result};
-use checked::{Cache, CachedRef};
+use checked::{CachedRef, CheckedCache};
 use std::ffi::CString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use watched::Watched;
+use std::sync::Arc;
+use watched::WatchedCache;
 
-/// The way of a read to the flags, by [`ReadMode`].
-pub(super) enum Reader {
+/// The cache of a store, by its [`ReadMode`].
+pub(super) enum ReadCache {
+    /// None that answers without the file.
     Fresh,
-    Checked(Cache),
-    Watched(Watched),
+    Checked(CheckedCache),
+    Watched(WatchedCache),
 }
 
-impl Reader {
-    pub(super) fn start(mode: ReadMode, path: &Path, max_bytes: usize) -> Result<Self> {
-        let cache = || match CString::new(path.as_os_str().as_bytes()) {
-            Ok(c_path) => Ok(Cache::new(path, c_path, max_bytes)),
-            Err(_) => Err(Error::Io { path: path.into(), action: "use the path", source: libc::EINVAL.into() }),
-        };
-        Ok(match mode {
-            ReadMode::Fresh => Self::Fresh,
-            ReadMode::Checked => Self::Checked(cache()?),
-            ReadMode::Watched => Self::Watched(Watched::start(cache()?)?),
+impl ReadCache {
+    pub(super) fn start(path: &Path, options: &FileOptions, history: &Arc<FileHistory>) -> Result<Self> {
+        if options.read_mode == ReadMode::Fresh {
+            return Ok(Self::Fresh);
+        }
+        let c_path = CString::new(path.as_os_str().as_bytes())
+            .map_err(|_| Error::io(path, "use the path", &io::Error::from_raw_os_error(libc::EINVAL)))?;
+        let cache = CheckedCache::new(path, c_path, options.max_bytes, Arc::clone(history));
+        Ok(match options.read_mode {
+            ReadMode::Watched => match WatchedCache::start(cache) {
+                Ok(watched) => Self::Watched(watched),
+                Err((cache, error)) => {
+                    let error = Error::io(path, "start the thread of a watched store", &error);
+                    tracing::warn!("{error}: every read stats the file instead");
+                    Self::Checked(cache)
+                }
+            },
+            _ => Self::Checked(cache),
         })
     }
 
-    /// The flags as the file holds them now. `None`: read it.
-    pub(super) fn picture(&self) -> Option<CachedRef> {
+    /// The flags as the file holds them now. `None`: the file must be read.
+    #[inline]
+    pub(super) fn current(&self) -> Option<CachedRef> {
         match self {
             Self::Fresh => None,
-            Self::Checked(cache) => cache.picture(),
-            Self::Watched(watched) => watched.picture(),
+            Self::Checked(cache) => cache.current(),
+            Self::Watched(cache) => cache.current(),
         }
     }
 
-    /// What is known of the file from events alone, without a look at it.
+    /// The file's stamp by events alone, without a stat.
     pub(super) fn stamp_by_events(&self) -> Option<Stamp> {
         match self {
-            Self::Watched(watched) => watched.stamp(),
+            Self::Watched(cache) => cache.stamp_by_events(),
             Self::Fresh | Self::Checked(_) => None,
         }
     }
 
-    /// Somebody has looked at the file and found it with this stamp: no later read may see an older one.
+    /// Somebody has found the file with this stamp (`None`: missing): no later read may see an older version.
     pub(super) fn invalidate_unless(&self, seen: Option<&Stamp>) {
-        if let Self::Watched(watched) = self {
-            watched.invalidate_unless(seen);
+        if let Self::Watched(cache) = self {
+            cache.invalidate_unless(seen);
         }
     }
 
-    /// The file may have been changed by this store: the next read must see it.
+    /// This store may have changed the file: the next read must see it.
     pub(super) fn revalidate(&self) {
-        if let Self::Watched(watched) = self {
-            watched.revalidate();
+        if let Self::Watched(cache) = self {
+            cache.revalidate();
         }
     }
 }

@@ -1,218 +1,218 @@
-//! A picture that is served without a look at the file, for as long as no event tells of a change.
+//! The snapshot of a file, served without a system call as long as no event announces a change.
 
-use super::checked::{Cache, CachedRef};
-use crate::file::events::Events;
+use super::checked::{CachedRef, CheckedCache};
+use crate::background_thread::BackgroundThread;
+use crate::file::events::{Drained, Events};
 use crate::file::stamp::Stamp;
 use crate::stop_token::StopToken;
-use crate::{Error, Result, sys};
+use crate::{Error, sys};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// However the events fall, the thread looks at the file this often.
+/// However the events fall, the thread stats the file this often.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// So long readers look for themselves after a change, at least; a file that keeps changing is not worth more. It
-/// doubles while there is nothing to be served, up to `RECHECK_INTERVAL`.
+/// The shortest time after a change during which readers stat the file themselves; a file that keeps changing is not
+/// worth more. It doubles while there is nothing to be served, up to `RECHECK_INTERVAL`.
 const RETRY_DELAY: Duration = Duration::from_millis(5);
 
 /// The cache and the thread that watches over it.
 ///
-/// A forked child has no such thread: the mark does not hold there, so every read looks at the file.
-pub(in crate::file) struct Watched {
+/// A forked child has no such thread: no validity holds there, so every read stats the file.
+pub(in crate::file) struct WatchedCache {
     shared: Arc<Shared>,
-    stop: Arc<StopToken>,
-    thread: Option<JoinHandle<()>>,
-    process: u64,
+    _thread: BackgroundThread,
 }
 
 struct Shared {
-    cache: Cache,
+    cache: CheckedCache,
     validity: Validity,
 }
 
-impl Watched {
-    pub(in crate::file) fn start(cache: Cache) -> Result<Self> {
-        let path = cache.path().to_owned();
-        let failed = |error: io::Error| Error::io(&path, "watch over the file", &error);
-        let stop = Arc::new(StopToken::new().map_err(failed)?);
+impl WatchedCache {
+    /// Gives the cache back where no thread is to be had.
+    pub(super) fn start(cache: CheckedCache) -> Result<Self, (CheckedCache, io::Error)> {
         let shared = Arc::new(Shared { cache, validity: Validity::new() });
-        let watcher = Watcher { shared: Arc::clone(&shared), stop: Arc::clone(&stop), warned: false };
-        let thread = sys::spawn("flagstore-cache", sys::STACK, Box::new(move || watcher.run())).map_err(failed)?;
-        Ok(Self { shared, stop, thread: Some(thread), process: sys::process_generation() })
-    }
-
-    pub(in crate::file) fn picture(&self) -> Option<CachedRef> {
-        let Shared { cache, validity } = &*self.shared;
-        if validity.holds() {
-            return Some(cache.kept());
-        }
-        let picture = cache.picture()?;
-        // Another thread may have kept what it read before, and be about to set the mark for it.
-        self.invalidate_unless(Some(&picture.stamp));
-        Some(picture)
-    }
-
-    pub(in crate::file) fn stamp(&self) -> Option<Stamp> {
-        let Shared { cache, validity } = &*self.shared;
-        validity.holds().then(|| cache.kept().stamp)
-    }
-
-    pub(in crate::file) fn invalidate_unless(&self, seen: Option<&Stamp>) {
-        let Shared { cache, validity } = &*self.shared;
-        if seen != Some(&cache.kept().stamp) {
-            validity.clear();
+        let watcher = Watcher { shared: Arc::clone(&shared), warned: Warned::default() };
+        match BackgroundThread::start("flagstore-cache", sys::STACK, |stop| watcher.run(stop)) {
+            Ok(thread) => Ok(Self { shared, _thread: thread }),
+            Err(error) => match Arc::into_inner(shared) {
+                Some(Shared { cache, .. }) => Err((cache, error)),
+                None => unreachable!("the thread that was not started has given it back"),
+            },
         }
     }
 
-    pub(in crate::file) fn revalidate(&self) {
-        let Shared { cache, validity } = &*self.shared;
-        // A change that changed nothing is no reason to look.
-        if cache.current().is_none() {
-            validity.clear();
+    #[inline]
+    pub(super) fn current(&self) -> Option<CachedRef> {
+        if self.shared.validity.holds() { Some(self.shared.cache.cached()) } else { self.current_by_stat() }
+    }
+
+    fn current_by_stat(&self) -> Option<CachedRef> {
+        let cached = self.shared.cache.current()?;
+        // Another thread may have cached an older version, and be about to declare it valid.
+        self.invalidate_unless(Some(&cached.stamp));
+        Some(cached)
+    }
+
+    pub(super) fn stamp_by_events(&self) -> Option<Stamp> {
+        self.shared.validity.holds().then(|| self.shared.cache.cached().stamp)
+    }
+
+    pub(super) fn invalidate_unless(&self, seen: Option<&Stamp>) {
+        if seen != Some(&self.shared.cache.cached().stamp) {
+            self.shared.validity.invalidate();
         }
     }
-}
 
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        if self.process != sys::process_generation() {
-            // The thread lives in the parent; a join would wait for ever.
-            return std::mem::forget(thread);
-        }
-        self.stop.set();
-        if !sys::is_current_thread(&thread) {
-            let _ = thread.join();
+    pub(super) fn revalidate(&self) {
+        // A change that changed nothing is no reason to invalidate.
+        if self.shared.cache.unchanged().is_none() {
+            self.shared.validity.invalidate();
         }
     }
 }
 
-/// Whether the picture is what the file holds: the number of the process in which that is so, which a child of a fork
-/// never has.
+/// Whether the cache is what the file holds: then it is the generation of the process in which that is so, which a
+/// forked child never has.
 struct Validity(AtomicU64);
 
-/// A number with this bit is a doubt, each another one.
-const DOUBT: u64 = 1 << 63;
-static DOUBTS: AtomicU64 = AtomicU64::new(1);
+/// The bit of a number that stands for invalid; each invalidation has another number.
+const INVALID: u64 = 1 << 63;
+static INVALIDATIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Validity {
     fn new() -> Self {
-        Self(AtomicU64::new(DOUBT))
+        Self(AtomicU64::new(INVALID))
     }
 
+    #[inline]
     fn holds(&self) -> bool {
         self.0.load(Acquire) == sys::process_generation()
     }
 
-    fn clear(&self) {
-        self.0.store(DOUBT | DOUBTS.fetch_add(1, Relaxed), SeqCst);
+    fn invalidate(&self) {
+        self.0.store(INVALID | INVALIDATIONS.fetch_add(1, Relaxed), SeqCst);
     }
 
-    fn doubt(&self) -> u64 {
+    fn last_invalidation(&self) -> u64 {
         self.0.load(SeqCst)
     }
 
-    /// Sets it unless there is another doubt by now.
-    fn set(&self, doubt: u64) -> bool {
-        self.0.compare_exchange(doubt, sys::process_generation(), SeqCst, SeqCst).is_ok()
+    /// Declares the cache valid, unless another invalidation has come since.
+    fn validate(&self, since: u64) -> bool {
+        self.0.compare_exchange(since, sys::process_generation(), SeqCst, SeqCst).is_ok()
     }
 }
 
 struct Watcher {
     shared: Arc<Shared>,
-    stop: Arc<StopToken>,
-    /// Whether the log knows that there are no events.
-    warned: bool,
+    warned: Warned,
+}
+
+/// What the log has been told already.
+#[derive(Default)]
+struct Warned {
+    no_events: bool,
+    events_lost: bool,
 }
 
 impl Watcher {
-    fn run(mut self) {
+    fn run(mut self, stop: &StopToken) {
         let mut events = None;
-        let mut pause = RETRY_DELAY;
-        while !self.stop.is_set() {
+        let mut delay = RETRY_DELAY;
+        while !stop.is_set() {
             self.follow(&mut events);
-            if events.as_mut().is_some_and(|events| self.try_mark_valid(events)) {
-                pause = RETRY_DELAY;
-                self.rest(&mut events);
-                self.shared.validity.clear();
+            if self.try_mark_valid(&mut events) {
+                delay = RETRY_DELAY;
+                self.sleep_while_valid(&mut events, stop);
+                self.shared.validity.invalidate();
             }
-            self.stop.event().wait(pause);
-            pause = (2 * pause).min(RECHECK_INTERVAL);
+            stop.wait(delay);
+            delay = (2 * delay).min(RECHECK_INTERVAL);
         }
     }
 
-    /// Has the events of wherever the path leads by now. `None`: there are none to be had.
+    /// Asks for the events of wherever the path leads by now. `None`: there are none to be had.
     fn follow(&mut self, events: &mut Option<Events>) {
         let path = self.shared.cache.path();
         match Events::follow_or_start(path, events) {
-            Ok(()) => self.warned = false,
-            Err(error) if !std::mem::replace(&mut self.warned, true) => {
-                let error = Error::io(path, "have file-system events", &error);
-                tracing::warn!("{error}: every read looks at the file instead");
+            Ok(()) => self.warned.no_events = false,
+            Err(error) if !std::mem::replace(&mut self.warned.no_events, true) => {
+                let error = Error::io(path, "watch for file-system events", &error);
+                tracing::warn!("{error}: every read stats the file instead");
             }
             Err(_) => {}
         }
     }
 
-    /// Sets the mark if the picture is what the file holds, and nothing has happened since the look that says so.
-    fn try_mark_valid(&self, events: &mut Events) -> bool {
+    /// Declares the cache valid if it is what the file holds, and nothing has happened since the stat that says so.
+    fn try_mark_valid(&mut self, events: &mut Option<Events>) -> bool {
         let Shared { cache, validity } = &*self.shared;
-        // Not the one it gives: another thread may have put an older one in the place.
-        drop(cache.picture());
-        if cache.current().is_none() {
+        // Only cached here: another thread may put an older version into its place.
+        drop(cache.current());
+        if events.is_none() || cache.unchanged().is_none() {
             return false;
         }
-        let doubt = validity.doubt();
-        !events.drain_relevant() && validity.set(doubt)
+        let since = validity.last_invalidation();
+        self.drain(events) == Drained::Nothing && self.shared.validity.validate(since)
     }
 
-    /// Sleeps while the mark is right.
-    fn rest(&self, events: &mut Option<Events>) {
-        let Shared { cache, validity } = &*self.shared;
-        let mut look = Instant::now() + RECHECK_INTERVAL;
-        while !self.stop.is_set() {
-            let left = look.saturating_duration_since(Instant::now());
-            Events::sleep(events.as_ref(), Some(&self.stop), left);
-            if events.as_mut().is_none_or(Events::drain_relevant) {
+    fn sleep_while_valid(&mut self, events: &mut Option<Events>, stop: &StopToken) {
+        let mut recheck = Instant::now() + RECHECK_INTERVAL;
+        while !stop.is_set() {
+            let left = recheck.saturating_duration_since(Instant::now());
+            Events::sleep(events.as_ref(), Some(stop), left);
+            if self.drain(events) != Drained::Nothing {
                 return;
             }
             if left.is_zero() {
-                if !validity.holds() || cache.current().is_none() {
+                let Shared { cache, validity } = &*self.shared;
+                if !validity.holds() || cache.unchanged().is_none() {
                     return;
                 }
-                look = Instant::now() + RECHECK_INTERVAL;
+                recheck = Instant::now() + RECHECK_INTERVAL;
             }
         }
+    }
+
+    fn drain(&mut self, events: &mut Option<Events>) -> Drained {
+        let drained = Events::drain_relevant(events);
+        if drained == Drained::Lost && !std::mem::replace(&mut self.warned.events_lost, true) {
+            let path = self.shared.cache.path().display();
+            tracing::warn!("{path}: the program has closed a descriptor of flagstore's; it opens another");
+        }
+        drained
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::history::FileHistory;
     use std::ffi::CString;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
 
-    /// The watcher has looked, and has yet to set the mark, when a reader finds a newer file but cannot keep it.
+    /// The watcher has found the cache unchanged, and has yet to declare it valid, when a reader finds a newer file that it
+    /// cannot cache.
     #[test]
     fn nobody_is_served_what_is_older_than_what_was_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         fs::write(&path, "{}").unwrap();
-        let cache = Cache::new(&path, CString::new(path.as_os_str().as_bytes()).unwrap(), 1 << 20);
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let cache = CheckedCache::new(&path, c_path, 1 << 20, Arc::new(FileHistory::new()));
         let shared = Arc::new(Shared { cache, validity: Validity::new() });
-        let stop = Arc::new(StopToken::new().unwrap());
-        let watched = Watched { shared: Arc::clone(&shared), stop, thread: None, process: sys::process_generation() };
-        while watched.picture().is_none() {}
-        let doubt = shared.validity.doubt();
+        let idle = BackgroundThread::start("idle", sys::STACK, |_| ()).unwrap();
+        let watched = WatchedCache { shared: Arc::clone(&shared), _thread: idle };
+        while watched.current().is_none() {}
+        let since = shared.validity.last_invalidation();
         fs::write(directory.path().join("new"), "{\"a\": 1}").unwrap();
         fs::rename(directory.path().join("new"), &path).unwrap();
         watched.invalidate_unless(Stamp::at(&path).unwrap().as_ref());
-        assert!(!shared.validity.set(doubt));
+        assert!(!shared.validity.validate(since));
         assert!(!shared.validity.holds());
     }
 }

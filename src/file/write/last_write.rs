@@ -1,20 +1,20 @@
 use crate::document::Document;
 use std::sync::Mutex;
 
-/// What a store's last change put into the file: while the file holds just that, the next need not take it apart.
-/// Nobody ever waits for it, so no fork can leave it locked.
-pub(in crate::file) struct LastWrite(Mutex<Option<Document<'static>>>);
+/// Caches what the store's last change put into the file: as long as the file holds just that, the next change does not
+/// parse it. Nobody ever waits for it, so no fork can leave it locked.
+pub(in crate::file) struct LastWrite(Mutex<Option<Document>>);
 
 impl LastWrite {
-    pub(in crate::file) fn nothing() -> Self {
+    pub(in crate::file) fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    pub(in crate::file) fn take(&self) -> Option<Document<'static>> {
+    pub(super) fn take(&self) -> Option<Document> {
         self.0.try_lock().ok()?.take()
     }
 
-    pub(in crate::file) fn keep(&self, document: Document<'static>) {
+    pub(super) fn keep(&self, document: Document) {
         if let Ok(mut kept) = self.0.try_lock() {
             *kept = Some(document);
         }

@@ -1,24 +1,28 @@
-mod last_write;
-mod lock;
-mod queue;
-mod replace;
+//! The way of a change: wait for the lock, load the file, claim the group of changes that wait with this one, apply them,
+//! replace the file.
+
 mod request;
+mod queue;
+mod lock;
 mod resolved_path;
+mod last_write;
+mod replace;
 
 pub(super) use last_write::LastWrite;
 pub(crate) use queue::register_fork_handlers;
 
-use crate::document::{self, Document};
-use crate::file::load::{self, OpenedFile};
-use crate::file::options::{Durability, FileOptions};
-use crate::json::{self, ParseError};
-use crate::{Batch, Error, Result, Value};
+use super::FileFlagStore;
+use super::load::{self, OpenedFile, Purpose};
+use super::options::{Durability, FileOptions};
+use crate::document::{Document, EditedDocument};
+use crate::json::ParseError;
+use crate::{Batch, Error, Result, Value, sys};
 use lock::Lock;
 use replace::ReplaceOutcome;
 use request::Request;
 use resolved_path::ResolvedPath;
 use std::borrow::Cow;
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,130 +30,124 @@ use std::time::Instant;
 const ATTEMPTS: usize = 5;
 
 /// Creates the file with no flags in it, if it is still missing once the lock is held.
-pub(super) fn create(path: &Path, options: &FileOptions) -> Result<()> {
-    let written = Arc::new(LastWrite::nothing());
-    let mut request = Request::new(path.to_owned(), options.clone(), Batch::new(), written);
-    request.create_if_missing = true;
-    commit(request).map(|_| ())
+pub(super) fn create(store: &FileFlagStore) -> Result<()> {
+    commit(store, Batch::new(), true).map(drop)
 }
 
-/// Makes the batch's changes: lock, read, change, replace. Says whether a key that it changes was there.
-pub(super) fn apply(path: &Path, options: &FileOptions, batch: &Batch, written: &Arc<LastWrite>) -> Result<bool> {
-    if options.read_only {
-        return Err(Error::ReadOnly { path: path.to_owned() });
+/// Makes the batch's changes. Returns whether a key that it changes was there.
+pub(super) fn apply(store: &FileFlagStore, batch: &Batch) -> Result<bool> {
+    if store.options.read_only {
+        return Err(Error::ReadOnly { path: store.path.clone() });
     }
-    commit(Request::new(path.to_owned(), options.clone(), batch.clone(), Arc::clone(written)))
+    sys::without_cancellation(|| commit(store, batch.clone(), false))
 }
 
-fn commit(request: Request) -> Result<bool> {
+fn commit(store: &FileFlagStore, batch: Batch, create_if_missing: bool) -> Result<bool> {
     // A deadline too far for the clock is none.
-    let deadline = request.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let request = Arc::new(request);
+    let deadline = store.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let request = Arc::new(Request::new(store.path.clone(), store.options.clone(), batch, create_if_missing));
     for _ in 0..ATTEMPTS {
-        let place = ResolvedPath::resolve(&request.path)?;
-        if let Some(lock) = Lock::acquire(&place, &request, deadline)? {
-            let mut group = Group { lock: &lock, requests: Vec::new() };
-            match group.attempt(&place, &request) {
-                Ok(ReplaceOutcome::Done) => {}
-                // Those who came with us try again by themselves.
-                Ok(ReplaceOutcome::ChangedMeanwhile) => continue,
-                Err(error) => group.fail(&error),
-            }
+        let path = ResolvedPath::resolve(&request.path)?;
+        if let Some(lock) = Lock::acquire(&path, &request, deadline)? {
+            write_group(store, &path, &lock, &request);
         }
         if let Some(outcome) = request.outcome() {
             return outcome.clone();
         }
     }
-    Err(Error::Io {
-        path: request.path.clone(),
-        action: "replace the file, for another program keeps changing it",
-        source: libc::EBUSY.into(),
-    })
+    let busy = io::Error::from_raw_os_error(libc::EBUSY);
+    Err(Error::io(&store.path, "replace the file, for another program keeps changing it", &busy))
 }
 
-/// The requests that one write serves, in the order in which they came.
-struct Group<'a> {
-    lock: &'a Lock,
-    requests: Vec<Arc<Request>>,
+/// One round under the lock: it completes the whole group, or nobody where the file was changed meanwhile.
+fn write_group(store: &FileFlagStore, path: &ResolvedPath, lock: &Lock, ours: &Request) {
+    let Loaded { opened, document } = match load(store) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&lock.claim_group(), &error),
+    };
+    lock.wait_for_group();
+    let mut group = lock.claim_group();
+    let applied = match apply_group(&document, &group, &store.options) {
+        // One of them asks for too much: each by itself.
+        Err(ParseError::TooLarge | ParseError::OutOfMemory) if group.len() > 1 => {
+            group.truncate(1);
+            apply_group(&document, &group, &store.options)
+        }
+        applied => applied,
+    };
+    let GroupOutcome { outcomes, edited } = match applied {
+        Ok(applied) => applied,
+        Err(error) => return fail(&group, &load::parse_failure(&store.path, &[], error)),
+    };
+    let text = match &edited {
+        Some(edited) => Some(edited.text.as_str()),
+        None => (opened.is_none() && ours.create_if_missing).then_some("{}\n"),
+    };
+    let replaced = match (text, opened) {
+        (Some(text), opened) => replace::replace(path, ours, opened, text),
+        (None, Some(opened)) if ours.options.durability == Durability::Full && outcomes.iter().any(Result::is_ok) => {
+            replace::sync_unchanged(path, &opened).map(|()| ReplaceOutcome::Done)
+        }
+        (None, _) => Ok(ReplaceOutcome::Done),
+    };
+    let durable = match replaced {
+        Ok(ReplaceOutcome::Done) => Ok(()),
+        Ok(ReplaceOutcome::ChangedMeanwhile) => return,
+        // The change is there, and so are the conflicts with it.
+        Err(error @ Error::NotDurable { .. }) => Err(error),
+        Err(error) => return fail(&group, &error),
+    };
+    store.history.saw_file();
+    if let Some(document) = edited.map_or(Some(document), EditedDocument::into_document) {
+        store.last_write.keep(document);
+    }
+    for (request, outcome) in group.iter().zip(outcomes) {
+        request.complete(outcome.and_then(|existed| durable.clone().map(|()| existed)));
+    }
 }
 
-impl Group<'_> {
-    /// One round: reads, changes and replaces the file, and serves everybody unless it was overtaken.
-    fn attempt(&mut self, place: &ResolvedPath, ours: &Request) -> Result<ReplaceOutcome> {
-        let (old, edited) = self.read_and_edit(&ours.path, &ours.options, &ours.written)?;
-        let durable = match write(place, ours, old, &edited) {
-            Ok(ReplaceOutcome::ChangedMeanwhile) => return Ok(ReplaceOutcome::ChangedMeanwhile),
-            Ok(ReplaceOutcome::Done) => Ok(()),
-            // The change is there, and so are the conflicts with it.
-            Err(error @ Error::NotDurable { .. }) => Err(error),
-            Err(error) => return Err(error),
-        };
-        if let Some(document) = edited.document.and_then(document::EditedDocument::into_document) {
-            ours.written.keep(document);
-        }
-        for (request, outcome) in self.requests.iter().zip(edited.outcomes) {
-            request.complete(outcome.and_then(|existed| durable.clone().map(|()| existed)));
-        }
-        Ok(ReplaceOutcome::Done)
-    }
+/// Nothing was changed, for nobody.
+fn fail(group: &[Arc<Request>], error: &Error) {
+    group.iter().for_each(|request| request.complete(Err(error.clone())));
+}
 
-    /// Reads the file and makes the changes; no content: there is no file.
-    fn read_and_edit(
-        &mut self,
-        path: &Path,
-        options: &FileOptions,
-        written: &LastWrite,
-    ) -> Result<(Option<OpenedFile>, GroupOutcome)> {
-        let refused = |fault| load::refused(path, &[], fault);
-        if let Some(document) = written.take() {
-            if let Some(content) = load::open_if_content_is(path, document.text().as_bytes()) {
-                let edited = self.edit(&document, options).map_err(refused)?;
-                written.keep(document);
-                return Ok((Some(content), edited));
-            }
-        }
-        let mut edit = |bytes: &[u8]| self.edit(&Document::parse(json::utf8(bytes)?, options.max_bytes)?, options);
-        match load::read_with_retry(path, options.max_bytes, &mut Vec::new(), &mut edit)? {
-            Some((content, edited)) => Ok((Some(content), edited)),
-            None => edit(b"{}\n").map_err(refused).map(|edited| (None, edited)),
+/// What the file holds under the lock.
+struct Loaded {
+    /// `None`: there is no file.
+    opened: Option<OpenedFile>,
+    document: Document,
+}
+
+fn load(store: &FileFlagStore) -> Result<Loaded> {
+    let (path, limit) = (&store.path, store.options.max_bytes);
+    if let Some(document) = store.last_write.take() {
+        if let Some(opened) = load::open_if_content_is(path, document.text().as_bytes()) {
+            return Ok(Loaded { opened: Some(opened), document });
         }
     }
-
-    /// What the requests that are here by now make of the document.
-    fn edit(&mut self, document: &Document<'_>, options: &FileOptions) -> Result<GroupOutcome, ParseError> {
-        self.lock.wait_for_group();
-        self.requests = self.lock.claim_group();
-        match edit(document, &self.requests, options) {
-            // One of them asks too much: each for itself.
-            Err(ParseError::TooLarge | ParseError::OutOfMemory) if self.requests.len() > 1 => {
-                self.requests.truncate(1);
-                edit(document, &self.requests, options)
-            }
-            result => result,
+    let parse = |bytes: &mut Vec<u8>| Document::parse(bytes, limit);
+    match load::read_with_retry(path, limit, &store.history, Purpose::Change, &mut Vec::new(), parse)? {
+        Some((opened, document)) => Ok(Loaded { opened: Some(opened), document }),
+        None => {
+            let empty = Document::parse(&mut b"{}\n".to_vec(), limit);
+            let document = empty.map_err(|error| load::parse_failure(path, &[], error))?;
+            Ok(Loaded { opened: None, document })
         }
-    }
-
-    /// Nothing was changed, for nobody.
-    fn fail(&mut self, error: &Error) {
-        if self.requests.is_empty() {
-            self.requests = self.lock.claim_group();
-        }
-        self.requests.iter().for_each(|request| request.complete(Err(error.clone())));
     }
 }
 
 struct GroupOutcome {
-    /// Of each request; what failed changes nothing.
+    /// One for each request; a request that failed changes nothing.
     outcomes: Vec<Result<bool>>,
-    /// `None`: the file says it already.
-    document: Option<document::EditedDocument>,
+    /// `None`: the file holds all of it already.
+    edited: Option<EditedDocument>,
 }
 
 /// Makes the changes of all requests, one after the other.
-fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOptions) -> Result<GroupOutcome, ParseError> {
+fn apply_group(document: &Document, group: &[Arc<Request>], options: &FileOptions) -> Result<GroupOutcome, ParseError> {
     let mut total: Option<Cow<'_, Batch>> = None;
-    let mut outcomes = Vec::with_capacity(requests.len());
-    for Request { batch, .. } in requests.iter().map(Arc::as_ref) {
+    let mut outcomes = Vec::with_capacity(group.len());
+    for Request { batch, .. } in group.iter().map(Arc::as_ref) {
         let found = |key: &str| match total.as_ref().and_then(|total| total.outcome(key)) {
             Some(value) => value.map(Value::as_ref),
             None => document.get(key),
@@ -163,25 +161,6 @@ fn edit(document: &Document<'_>, requests: &[Arc<Request>], options: &FileOption
         }
         outcomes.push(outcome);
     }
-    let document = total.map(|total| document.edited(&total, options.cache_limit())).transpose()?.flatten();
-    Ok(GroupOutcome { outcomes, document })
-}
-
-/// Puts the text in the file's place, or sees to it that what is there will stay.
-fn write(
-    place: &ResolvedPath,
-    ours: &Request,
-    old: Option<OpenedFile>,
-    edited: &GroupOutcome,
-) -> Result<ReplaceOutcome> {
-    let created = (old.is_none() && ours.create_if_missing).then_some("{}\n");
-    match (edited.document.as_ref().map(|edited| edited.text.as_str()).or(created), old) {
-        (Some(text), old) => replace::replace(&ours.path, place, old, text, &ours.options),
-        (None, Some(content))
-            if ours.options.durability == Durability::Full && edited.outcomes.iter().any(Result::is_ok) =>
-        {
-            replace::sync_as_is(place, &content).map(|()| ReplaceOutcome::Done)
-        }
-        _ => Ok(ReplaceOutcome::Done),
-    }
+    let edited = total.map(|total| document.edited(&total, options.cache_limit())).transpose()?.flatten();
+    Ok(GroupOutcome { outcomes, edited })
 }

@@ -1,6 +1,6 @@
-//! Whose turn it is among the threads of this process, first come, first served; and the one wait for the lock of
-//! other processes that all of them share. Whoever has the turn may serve those behind it together with itself: one
-//! read, one write, one sync for all.
+//! Group commit, as LevelDB has it: the threads of this process that want the lock of one file wait in a queue. The first
+//! is the leader: it waits for the locks of other processes, and may complete the requests behind it together with its
+//! own, by one read, one write, one sync.
 //!
 //! One registry joins all stores of the process that name the same lock file. It survives fork: the child starts
 //! with an empty one and closes the descriptors through which it would keep its parent's locks.
@@ -13,8 +13,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a thread that polls for the lock sleeps in between.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { process: 0, generation: 0, forks: 0, last_ticket: 0, queues: Vec::new() });
@@ -22,20 +26,20 @@ static REGISTRY: Mutex<Registry> =
 struct Registry {
     /// The process that this registry belongs to: a fork that ran no handlers is noticed by it.
     process: u64,
-    /// Tells a turn from before a fork from those after it.
+    /// Tells a leader from before a fork from those after it.
     generation: u64,
-    /// How often this process has forked: whether a child may have a descriptor that was not yet registered.
+    /// How often this process has forked: a child may have a descriptor that was not yet registered.
     forks: u64,
     last_ticket: u64,
-    /// Few: one for each file that is being changed, or was by many just now.
+    /// Few: one for each file that is being changed, or was changed by a group just now.
     queues: Vec<Queue>,
 }
 
-/// The threads that want the lock of one file; the first in waiters holds it or waits for other processes.
+/// The threads that want the lock of one file; the first holds it or waits for other processes.
 struct Queue {
     path: PathBuf,
     waiters: VecDeque<QueueEntry>,
-    /// How many were in the waiters when the last turn ended, those it served among them: as many may come again.
+    /// How many were in the queue when the last leader left it with its group: as many may come again.
     last_group_len: usize,
     /// The descriptor that is locked or about to be.
     descriptor: Option<RawFd>,
@@ -60,16 +64,15 @@ impl Queue {
     }
 }
 
-/// A entry in the waiters.
 struct QueueEntry {
     ticket: u64,
     request: Arc<Request>,
-    /// Whoever has the turn is at work on it.
+    /// The leader is at work on it.
     claimed: bool,
 }
 
 /// A thread that blocks in flock, because polling starves and a blocking flock has no timeout. It outlives the caller
-/// whose time ran out and serves the next.
+/// whose time ran out; the lock that it gets goes to the next.
 enum Waiter {
     None,
     Blocked,
@@ -95,7 +98,7 @@ impl Registry {
         self.queues.iter_mut().find(|queue| queue.path.as_os_str() == path.as_os_str())
     }
 
-    /// Gives back what nobody in the waiters needs any more. The queue of a last_group_len stays, to know it when it comes again.
+    /// Gives back what no waiter needs any more. The queue of a group stays, to know the group when it comes again.
     fn remove_if_idle(&mut self, path: &Path) {
         let Some(queue) = self.queue(path).filter(|queue| queue.is_idle()) else {
             return;
@@ -110,10 +113,13 @@ impl Registry {
     }
 }
 
-/// Called when the library is loaded, while no thread can be inside it: a fork in the middle of doing this at the
-/// first call would leave the child without it, or waiting for a thread that it does not have.
+/// Called when the C library is loaded, while no thread can be inside it, and when a file store is opened, for programs
+/// in Rust. Done once, without waiting for the thread that does it, which a forked child would not have.
 pub(crate) extern "C" fn register_fork_handlers() {
-    sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::Relaxed) {
+        sys::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
 }
 
 fn registry() -> MutexGuard<'static, Registry> {
@@ -143,6 +149,7 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
+    sys::note_fork();
     let _ = FORKING.try_with(|forking| {
         if let Some(mut registry) = forking.replace(None) {
             registry.reset();
@@ -150,16 +157,16 @@ extern "C" fn after_fork_in_child() {
     });
 }
 
-/// What came of waiting for the turn.
+/// How a request has left the queue.
 pub(super) enum Admission {
     Leader(Leader),
-    /// The request was served by somebody before us.
+    /// The leader of its group has completed it.
     Completed,
     /// The deadline came first; nobody is at work on the request, nor will be.
     TimedOut,
 }
 
-/// The turn at one lock file: the entry at the head of the waiters, which is left when dropped.
+/// The first in the queue of one lock file, until dropped.
 pub(super) struct Leader {
     path: PathBuf,
     ticket: u64,
@@ -169,7 +176,7 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// Waits until nobody in this process is before us, or the request has been served.
+    /// Joins the queue; waits until the request is the first, or complete.
     pub(super) fn wait(path: &Path, request: &Arc<Request>, deadline: Option<Instant>) -> Admission {
         let mut registry = registry();
         registry.last_ticket += 1;
@@ -181,42 +188,42 @@ impl Leader {
         let Some(queue) = registry.queue(path) else { unreachable!("it was added") };
         queue.waiters.push_back(QueueEntry { ticket, request: Arc::clone(request), claimed: false });
         let changed = Arc::clone(&queue.changed);
-        let turn = Self { path: path.to_owned(), ticket, generation, request: Arc::clone(request), changed };
+        let leader = Self { path: path.to_owned(), ticket, generation, request: Arc::clone(request), changed };
         loop {
             if request.is_complete() {
                 drop(registry);
                 return Admission::Completed;
             }
-            let waiters = &turn.queue(&mut registry).waiters;
+            let waiters = &leader.queue(&mut registry).waiters;
             if waiters.front().is_some_and(|first| first.ticket == ticket) {
-                return Admission::Leader(turn);
+                return Admission::Leader(leader);
             }
-            // What is being done can no longer be called off.
-            let taken = waiters.iter().any(|entry| entry.ticket == ticket && entry.claimed);
-            let deadline = deadline.filter(|_| !taken);
+            // A claimed request can no longer be called off.
+            let is_claimed = waiters.iter().any(|entry| entry.ticket == ticket && entry.claimed);
+            let deadline = deadline.filter(|_| !is_claimed);
             if has_passed(deadline) {
-                turn.queue(&mut registry).waiters.retain(|entry| entry.ticket != ticket);
+                leader.queue(&mut registry).waiters.retain(|entry| entry.ticket != ticket);
                 drop(registry);
                 return Admission::TimedOut;
             }
-            registry = sleep(registry, &turn.changed, deadline);
+            registry = sleep(registry, &leader.changed, deadline);
         }
     }
 
-    /// The requests to be served in this turn, our own first, each in the order in which it came: those taken before
-    /// and those that have come since. They must be served before the turn is dropped, or wait for another.
+    /// The requests that one write can complete, in the order in which they came, our own first: those claimed before
+    /// and those that have come since. What is not complete when the leader is dropped waits for the next.
     pub(super) fn claim_group(&self) -> Vec<Arc<Request>> {
         let mut registry = registry();
         let waiters = &mut self.queue(&mut registry).waiters;
-        let ours = waiters.iter_mut().filter(|entry| entry.request.can_share_write_with(&self.request));
-        ours.map(|entry| {
+        let group = waiters.iter_mut().filter(|entry| entry.request.can_share_write_with(&self.request));
+        let claim = |entry: &mut QueueEntry| {
             entry.claimed = true;
             Arc::clone(&entry.request)
-        })
-        .collect()
+        };
+        group.map(claim).collect()
     }
 
-    /// Whether fewer are in the waiters than when the last turn ended.
+    /// Whether fewer wait than when the last leader left.
     pub(super) fn is_smaller_than_last(&self) -> bool {
         let mut registry = registry();
         let queue = self.queue(&mut registry);
@@ -233,7 +240,13 @@ impl Leader {
             let file = self.registered(open)?;
             match sys::try_lock(&file) {
                 Ok(true) => return Ok(Some(file.into())),
-                Ok(false) => self.start_waiter(file)?,
+                Ok(false) => {
+                    let file = Arc::new(file);
+                    if let Err(error) = self.start_waiter(&file) {
+                        tracing::info!("no thread can wait for the lock, so it is polled: {error}");
+                        return self.poll_lock(file, deadline);
+                    }
+                }
                 Err(error) => {
                     self.forget();
                     return Err(error);
@@ -254,6 +267,24 @@ impl Leader {
         }
     }
 
+    /// Tries again in small steps.
+    fn poll_lock(&self, file: Arc<File>, deadline: Option<Instant>) -> io::Result<Option<Arc<File>>> {
+        loop {
+            match sys::try_lock(&file) {
+                Ok(false) if !has_passed(deadline) => std::thread::sleep(POLL_INTERVAL),
+                Ok(false) => {
+                    self.forget();
+                    return Ok(None);
+                }
+                Ok(true) => return Ok(Some(file)),
+                Err(error) => {
+                    self.forget();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
     /// Opens the lock file so that no child of a fork keeps a copy of it without knowing.
     fn registered(&self, open: impl Fn() -> io::Result<File>) -> io::Result<File> {
         loop {
@@ -268,36 +299,35 @@ impl Leader {
     }
 
     fn queue<'a>(&self, registry: &'a mut Registry) -> &'a mut Queue {
-        // A turn keeps its queue alive; only a fork in the middle of a call could have taken it away.
-        registry.queue(&self.path).unwrap_or_else(|| unreachable!("a queue outlives its turns"))
+        // A leader keeps its queue alive; only a fork in the middle of a call could have taken it away.
+        registry.queue(&self.path).unwrap_or_else(|| unreachable!("a queue outlives its leader"))
     }
 
     /// Leaves the blocking wait to a thread of its own.
-    fn start_waiter(&self, file: File) -> io::Result<()> {
+    fn start_waiter(&self, file: &Arc<File>) -> io::Result<()> {
         self.queue(&mut registry()).waiter = Waiter::Blocked;
-        let (path, generation) = (self.path.clone(), self.generation);
-        let file = Arc::new(file);
-        let waited_for = Arc::clone(&file);
+        let (path, generation, file) = (self.path.clone(), self.generation, Arc::clone(file));
         let wait = move || {
-            let result = sys::lock(&waited_for);
+            let result = sys::lock(&file);
             let mut registry = registry();
-            let is_ours = registry.generation == generation;
-            if let Some(queue) = registry.queue(&path).filter(|_| is_ours) {
-                if result.is_err() {
-                    queue.descriptor = None;
-                }
-                queue.waiter = Waiter::Done(result.map(|()| waited_for));
-                queue.changed.notify_all();
-                registry.remove_if_idle(&path);
+            if registry.generation != generation {
+                return;
             }
+            let Some(queue) = registry.queue(&path) else {
+                return;
+            };
+            if result.is_err() {
+                queue.descriptor = None;
+            }
+            queue.waiter = Waiter::Done(result.map(|()| file));
+            queue.changed.notify_all();
+            registry.remove_if_idle(&path);
         };
-        sys::spawn("flagstore-lock", 64 << 10, Box::new(wait)).map(drop).inspect_err(|_| {
-            self.queue(&mut registry()).waiter = Waiter::None;
-            self.forget();
-        })
+        let started = sys::spawn("flagstore-lock", 64 << 10, Box::new(wait));
+        started.map(drop).inspect_err(|_| self.queue(&mut registry()).waiter = Waiter::None)
     }
 
-    /// The descriptor is about to be closed. Before that happens: a child must not close what its number means next.
+    /// Called before the descriptor is closed: a child must not close what its number means next.
     pub(super) fn forget(&self) {
         let mut registry = registry();
         if registry.generation == self.generation {
@@ -305,7 +335,7 @@ impl Leader {
         }
     }
 
-    /// Unlocks and closes the file; the entry in the waiters is kept.
+    /// Unlocks and closes the file; the leader stays the first in the queue.
     pub(super) fn release(&self, file: Arc<File>) {
         sys::unlock(&file);
         self.forget();
@@ -318,19 +348,19 @@ impl Drop for Leader {
         if registry.generation != self.generation {
             return;
         }
-        // Whom another has served is in no queue any more, nor perhaps is anybody.
+        // A completed request is in no queue any more.
         let Some(queue) = registry.queue(&self.path) else {
             return;
         };
-        let had_the_turn = queue.waiters.front().is_some_and(|first| first.ticket == self.ticket);
+        let was_first = queue.waiters.front().is_some_and(|first| first.ticket == self.ticket);
         let before = queue.waiters.len();
-        // Only who has the turn may take others out: it counts on its own entry until here.
-        queue.waiters.retain(|entry| entry.ticket != self.ticket && !(had_the_turn && entry.request.is_complete()));
-        if had_the_turn {
+        // Only the first may take others out: a leader counts on its own entry until here.
+        queue.waiters.retain(|entry| entry.ticket != self.ticket && !(was_first && entry.request.is_complete()));
+        if was_first {
             queue.last_group_len = before;
             queue.waiters.iter_mut().for_each(|entry| entry.claimed = false);
         }
-        // All others there were, those just taken out too.
+        // All others, those just taken out too.
         if before > 1 {
             queue.changed.notify_all();
         }
@@ -342,7 +372,7 @@ fn has_passed(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
-/// Gives the registry up until something changed or the deadline has passed.
+/// Unlocks the registry until something changed or the deadline has passed.
 fn sleep(
     registry: MutexGuard<'static, Registry>,
     changed: &Condvar,

@@ -1,11 +1,12 @@
+use super::request::Request;
 use super::resolved_path::ResolvedPath;
-use crate::file::load::{self, OpenedFile};
+use crate::file::load::OpenedFile;
 use crate::file::options::{Durability, FileOptions};
 use crate::file::stamp::Stamp;
 use crate::{Error, Result, sys};
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -18,111 +19,153 @@ pub(super) enum ReplaceOutcome {
 }
 
 /// Puts `text` in the place of the `old` content, for readers in one step. The caller holds the lock.
-///
-/// `path` is the store's own path: if it leads elsewhere by now, the file was overtaken as well.
 pub(super) fn replace(
-    path: &Path,
-    place: &ResolvedPath,
+    path: &ResolvedPath,
+    request: &Request,
     old: Option<OpenedFile>,
     text: &str,
-    options: &FileOptions,
 ) -> Result<ReplaceOutcome> {
-    let sync = options.durability != Durability::None;
+    let options = &request.options;
+    // Before anything is changed: what cannot be synced is not begun.
     let directory = match options.durability {
-        Durability::Full => Some(open_directory(&place.directory)?),
-        _ => None,
+        Durability::Full => Some(DirectorySync::prepare(&path.directory)?),
+        Durability::None | Durability::Ordered => None,
     };
-    let temporary = create(place, old.as_ref(), options)?;
-    let failed = |action| move |error: io::Error| Error::io(&place.path, action, &error);
+    let temporary = create(path, old.as_ref(), options)?;
+    let failed = |action: &'static str| move |error: io::Error| Error::io(&path.path, action, &error);
     // Not through tempfile's own writer, which hides the errno.
     sys::without_sigxfsz(|| temporary.as_file().write_all(text.as_bytes())).map_err(failed("write the new file"))?;
-    if sync {
+    if options.durability != Durability::None {
         // An fsync that failed is never tried again: the kernel would claim success for bytes it has dropped.
         temporary.as_file().sync_all().map_err(failed("sync the new file"))?;
     }
-    for at in [path, &place.path] {
-        // A link in the path may lead elsewhere since the place was found: what was read there must not go here.
-        if Stamp::at(at)? != old.as_ref().map(|old| old.stamp) {
-            return Ok(ReplaceOutcome::ChangedMeanwhile);
-        }
-        if path == place.path {
-            break;
-        }
+    if has_changed(path, request, old.as_ref())? {
+        return Ok(ReplaceOutcome::ChangedMeanwhile);
     }
+    let was_missing = old.is_none();
+    let links = old.as_ref().map_or(1, |old| old.links);
     // Open until here, so that no new file could have its number; no longer, or it would go only with a later sync.
     drop(old);
-    temporary.persist(&place.path).map_err(|refused| match refused.error.raw_os_error() {
-        Some(libc::EBUSY) => failed("replace it, for it is mounted by itself: mount its directory")(refused.error),
-        _ => failed("replace the file")(refused.error),
-    })?;
+    let Some(file) = rename(temporary, &path.path, was_missing)? else {
+        return Ok(ReplaceOutcome::ChangedMeanwhile);
+    };
+    if links > 1 {
+        tracing::warn!("{}: the file had {links} names; the others keep the old flags", path.path.display());
+    }
     match directory {
-        Some(directory) => sync_directory(&directory, &place.path).map(|()| ReplaceOutcome::Done),
+        Some(directory) => directory.sync(&file, &path.path).map(|()| ReplaceOutcome::Done),
         None => Ok(ReplaceOutcome::Done),
     }
 }
 
+/// Whether the file is another than the old one by now, or the store's own path leads elsewhere.
+fn has_changed(path: &ResolvedPath, request: &Request, old: Option<&OpenedFile>) -> Result<bool> {
+    let stamp = old.map(|old| old.stamp);
+    Ok(Stamp::at(&path.path)? != stamp || request.path != path.path && Stamp::at(&request.path)? != stamp)
+}
+
+/// Renames the temporary file into place. `None`: somebody has created the file that was missing.
+fn rename(temporary: NamedTempFile, path: &Path, was_missing: bool) -> Result<Option<File>> {
+    let failed = |error: io::Error| match error.raw_os_error() {
+        Some(libc::EBUSY) => Error::io(path, "replace it, for it is mounted by itself: mount its directory", &error),
+        _ => Error::io(path, "replace the file", &error),
+    };
+    let temporary = match was_missing {
+        false => temporary,
+        true => match temporary.persist_noclobber(path) {
+            Ok(file) => return Ok(Some(file)),
+            Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            // Not every file system can do that.
+            Err(refused) => refused.file,
+        },
+    };
+    temporary.persist(path).map(Some).map_err(|refused| failed(refused.error))
+}
+
 /// Makes sure that content which is left alone, perhaps written without a sync, is on stable storage.
-pub(super) fn sync_as_is(place: &ResolvedPath, content: &OpenedFile) -> Result<()> {
-    content.file.sync_all().map_err(|error| not_durable(&place.path, &error))?;
-    sync_directory(&open_directory(&place.directory)?, &place.path)
+pub(super) fn sync_unchanged(path: &ResolvedPath, opened: &OpenedFile) -> Result<()> {
+    let directory = DirectorySync::prepare(&path.directory)?;
+    opened.file.sync_all().map_err(|error| not_durable(&path.path, &error))?;
+    directory.sync(&opened.file, &path.path)
 }
 
-fn open_directory(path: &Path) -> Result<File> {
-    File::open(path).map_err(|error| Error::io(path, "open the directory", &error))
+/// The way to make a rename durable.
+enum DirectorySync {
+    Directory(File),
+    /// A directory that may be written but not read cannot be opened: sync the whole file system.
+    FileSystem,
 }
 
-fn sync_directory(directory: &File, path: &Path) -> Result<()> {
-    match directory.sync_all() {
-        // Some file systems cannot sync a directory and need no such call.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        // XFS that has shut down answers as if all were well, with its log dropped; a look at the directory tells.
-        result => result.and_then(|()| directory.metadata().map(drop)).map_err(|error| not_durable(path, &error)),
+impl DirectorySync {
+    fn prepare(path: &Path) -> Result<Self> {
+        match File::open(path) {
+            Ok(directory) => Ok(Self::Directory(directory)),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Self::FileSystem),
+            Err(error) => Err(Error::io(path, "open the directory", &error)),
+        }
+    }
+
+    fn sync(&self, file: &File, path: &Path) -> Result<()> {
+        let synced = match self {
+            Self::FileSystem => sys::sync_file_system(file),
+            Self::Directory(directory) => match directory.sync_all() {
+                // Some file systems cannot sync a directory and need no such call.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+                // XFS that has shut down answers as if all were well, with its log dropped; a stat of the directory fails.
+                result => result.and_then(|()| directory.metadata().map(drop)),
+            },
+        };
+        synced.map_err(|error| not_durable(path, &error))
     }
 }
 
 fn not_durable(path: &Path, error: &io::Error) -> Error {
-    match Error::io(path, "sync", error) {
-        Error::Io { path, source, .. } => Error::NotDurable { path, source },
-        other => other,
-    }
+    Error::NotDurable { path: path.to_owned(), source: error.into() }
 }
 
 /// The temporary file under its one name; it goes away with its handle unless it takes the file's place.
-fn create(place: &ResolvedPath, old: Option<&OpenedFile>, options: &FileOptions) -> Result<NamedTempFile> {
-    let failed = |error: io::Error| Error::io(&place.directory, "create a temporary file", &error);
+fn create(path: &ResolvedPath, old: Option<&OpenedFile>, options: &FileOptions) -> Result<NamedTempFile> {
     // Nobody may read the new file who might not read the old; a new one gets its bits less the umask.
     let mode = if old.is_some() || options.mode.is_some() { 0o600 } else { 0o666 };
-    let temporary = match create_once(place, mode) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // Its writer died: the lock is ours.
-            std::fs::remove_file(place.temporary_path()).and_then(|()| create_once(place, mode)).map_err(failed)?
-        }
-        result => result.map_err(failed)?,
-    };
+    let temporary =
+        create_temporary(path, mode).map_err(|error| Error::io(&path.directory, "create a temporary file", &error))?;
     let file = temporary.as_file();
-    match (old, options.mode) {
+    let refused = match (old, options.mode) {
         (Some(old), _) => sys::copy_attributes(&old.file, file),
-        (None, Some(mode)) => file.set_permissions(Permissions::from_mode(mode)),
-        (None, None) => Ok(()),
+        (None, Some(mode)) => sys::set_permissions(file, mode),
+        (None, None) => Ok(Vec::new()),
+    };
+    let refused = refused.map_err(|error| Error::io(temporary.path(), "set the permissions", &error))?;
+    if !refused.is_empty() {
+        tracing::warn!("{}: the new file cannot keep {}", path.path.display(), refused.join(", "));
     }
-    .map_err(|error| Error::io(temporary.path(), "set the permissions", &error))?;
     Ok(temporary)
 }
 
-fn create_once(place: &ResolvedPath, mode: u32) -> io::Result<NamedTempFile> {
-    let path = place.temporary_path();
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode).custom_flags(libc::O_CLOEXEC);
-    let file = options.open(&path)?;
-    // From here on it is removed whatever happens.
-    let path = TempPath::try_from_path(path)?;
-    Ok(NamedTempFile::from_parts(sys::above_stdio(file)?, path))
+fn create_temporary(path: &ResolvedPath, mode: u32) -> io::Result<NamedTempFile> {
+    let name = path.temporary_path();
+    match create_once(&name, mode) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        result => return result,
+    }
+    // Its writer died: the lock is ours.
+    if std::fs::remove_file(&name).is_ok() {
+        return create_once(&name, mode);
+    }
+    // A stranger's, in a directory where only owners may remove.
+    let prefix = name.file_stem().unwrap_or_default();
+    tempfile::Builder::new().prefix(prefix).suffix(".tmp").make_in(&path.directory, |name| open_new(name, mode))
 }
 
-/// The permission bits the file has, or those it would be created with. What is no regular file gets no lock file.
-pub(super) fn mode_of(place: &ResolvedPath, options: &FileOptions) -> Result<u32> {
-    match place.path.metadata() {
-        Ok(metadata) => load::check_regular(&place.path, metadata.mode()).map(|()| metadata.mode()),
-        Err(_) => Ok(options.mode.unwrap_or(0o666)),
-    }
+fn create_once(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    let file = open_new(path, mode)?;
+    // From here on it is removed whatever happens.
+    let path = TempPath::try_from_path(path)?;
+    Ok(NamedTempFile::from_parts(file, path))
+}
+
+fn open_new(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).custom_flags(libc::O_CLOEXEC).open(path)?;
+    sys::above_stdio(file)
 }

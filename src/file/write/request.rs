@@ -1,27 +1,25 @@
-use super::last_write::LastWrite;
 use crate::file::options::FileOptions;
 use crate::{Batch, Result};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-/// A change that a caller waits for, made by itself or by whoever has the lock before it.
+/// A change that a caller waits for, made by the caller or by the leader of its group.
 pub(super) struct Request {
     pub(super) path: PathBuf,
     pub(super) options: FileOptions,
+    pub(super) batch: Batch,
     /// Whether a missing file is created even where the batch leaves no flag in it.
     pub(super) create_if_missing: bool,
-    pub(super) batch: Batch,
-    pub(super) written: Arc<LastWrite>,
     /// Whether a key that the batch changes was there.
     outcome: OnceLock<Result<bool>>,
 }
 
 impl Request {
-    pub(super) fn new(path: PathBuf, options: FileOptions, batch: Batch, written: Arc<LastWrite>) -> Self {
-        Self { path, options, create_if_missing: false, batch, written, outcome: OnceLock::new() }
+    pub(super) fn new(path: PathBuf, options: FileOptions, batch: Batch, create_if_missing: bool) -> Self {
+        Self { path, options, batch, create_if_missing, outcome: OnceLock::new() }
     }
 
-    /// Whether one write can serve both.
+    /// Whether one write can complete both.
     pub(super) fn can_share_write_with(&self, other: &Self) -> bool {
         let terms = |request: &Self| {
             let FileOptions { durability, mode, max_bytes, .. } = request.options;
@@ -31,7 +29,7 @@ impl Request {
     }
 
     pub(super) fn complete(&self, outcome: Result<bool>) {
-        // Each is served once: whoever took it from the line is alone with it.
+        // Only once: the leader that claimed it is alone with it.
         let _ = self.outcome.set(outcome);
     }
 

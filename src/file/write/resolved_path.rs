@@ -4,6 +4,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// The longest name in a directory, in bytes, as of limits.h.
+const NAME_MAX: usize = 255;
+
 /// Where the file really is: symbolic links are followed, so that they survive its replacement.
 pub(super) struct ResolvedPath {
     pub(super) path: PathBuf,
@@ -20,7 +23,7 @@ impl ResolvedPath {
         };
         match (real.parent(), real.file_name()) {
             (Some(directory), Some(name)) => Ok(Self { directory: directory.into(), name: name.into(), path: real }),
-            _ => Err(Error::Io { path: real, action: "use a directory as the file", source: libc::EISDIR.into() }),
+            _ => Err(is_directory(&real)),
         }
     }
 
@@ -32,9 +35,7 @@ impl ResolvedPath {
                     parent.canonicalize().map_err(|error| Error::io(parent, "open the directory", &error))?;
                 Ok(directory.join(name))
             }
-            _ => {
-                Err(Error::Io { path: path.into(), action: "use a directory as the file", source: libc::EISDIR.into() })
-            }
+            _ => Err(is_directory(path)),
         }
     }
 
@@ -43,15 +44,30 @@ impl ResolvedPath {
         self.sidecar(".lock")
     }
 
-    /// The temporary file, always the same: `.name.tmp`. Whoever holds the lock owns it.
+    /// The temporary file, always the same: `.name.tmp`. It belongs to the holder of the lock.
     pub(super) fn temporary_path(&self) -> PathBuf {
         self.sidecar(".tmp")
     }
 
+    /// A name that leaves no room for the suffix is replaced by its hash. Two names of one hash share a lock, which
+    /// does no harm.
     fn sidecar(&self, suffix: &str) -> PathBuf {
         let mut name = OsString::from(".");
-        name.push(&self.name);
+        if self.name.len() + 1 + suffix.len() <= NAME_MAX {
+            name.push(&self.name);
+        } else {
+            name.push(format!("flagstore-{:016x}", fnv1a(self.name.as_bytes())));
+        }
         name.push(suffix);
         self.directory.join(name)
     }
+}
+
+fn is_directory(path: &Path) -> Error {
+    Error::io(path, "use a directory as the file", &io::Error::from_raw_os_error(libc::EISDIR))
+}
+
+/// FNV-1a with 64 bits: the same in every version of the library, which std's hash is not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }

@@ -18,6 +18,12 @@ pub mod sync {
 
 pub mod thread {
     pub use shuttle::thread::{Builder, JoinHandle, spawn, yield_now};
+
+    /// Time passes by this, where it may.
+    pub fn sleep(duration: std::time::Duration) {
+        crate::time::pass(duration);
+        yield_now();
+    }
 }
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -32,6 +38,7 @@ pub fn explore(seed: u64, schedules: usize, scenario: fn()) {
     let scenario = move || {
         time::start();
         fs::start();
+        sys::start();
         scenario();
     };
     Runner::new(RandomScheduler::new_from_seed(seed, schedules / 2), Config::default()).run(scenario);

@@ -22,6 +22,13 @@ pub fn may_pass() {
     RUNNING.store(true, SeqCst);
 }
 
+/// The clock moves on, if it may.
+pub(crate) fn pass(duration: Duration) {
+    if RUNNING.load(SeqCst) {
+        NOW.fetch_add(duration.as_nanos() as u64, SeqCst);
+    }
+}
+
 /// Calls `ring` at some moment after which the clock shows `timeout` more, unless it is `too_late` by then.
 pub(crate) fn alarm(
     timeout: Duration,

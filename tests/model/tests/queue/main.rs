@@ -62,6 +62,18 @@ fn one_at_a_time_has_the_lock_and_nobody_sleeps_while_it_is_free() {
 }
 
 #[test]
+fn where_no_thread_is_to_be_had_the_lock_is_polled_until_the_time_is_up() {
+    explore(SEED + 9, SCHEDULES, || {
+        sys::refuse_threads();
+        time::may_pass();
+        let callers = [(ONE, None), (ONE, SOON), (ONE, LATER), (OTHER, None), (OTHER, SOON)];
+        let answers = together(&callers, 2);
+        assert!(answers[0].iter().chain(&answers[3]).all(|got| *got));
+        ends_free();
+    });
+}
+
+#[test]
 fn time_may_be_up_at_any_moment() {
     explore(SEED + 1, SCHEDULES, || {
         time::may_pass();

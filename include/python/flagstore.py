@@ -9,7 +9,6 @@ The library is taken from $FLAGSTORE_LIB_DIR, else from wherever the loader look
 A store may be used from any number of threads; close it when no other thread is inside a call.
 """
 import atexit
-import bisect
 import collections.abc
 import ctypes
 import json
@@ -60,8 +59,8 @@ _FUNCTIONS = {
     "file_open": (c_void_p, c_char_p, _error),
     "file_open_with": (c_void_p, c_char_p, POINTER(FileOptions), _error),
     "get": (c_void_p, c_void_p, c_char_p, _error),
-    **dict.fromkeys(["set", "set_string", "batch_set", "batch_expect"], (c_bool, c_void_p, c_char_p, c_char_p, _error)),
-    **dict.fromkeys(["delete", "batch_delete"], (c_bool, c_void_p, c_char_p, _error)),
+    **dict.fromkeys(["set", "set_string"], (c_bool, c_void_p, c_char_p, c_char_p, _error)),
+    "delete": (c_bool, c_void_p, c_char_p, _error),
     **dict.fromkeys(["list_all", "snapshot"], (c_void_p, c_void_p, _error)),
     "len": (c_int64, c_void_p, _error),
     "get_bool": (c_bool, c_void_p, c_char_p, c_bool, _error),
@@ -82,8 +81,9 @@ _FUNCTIONS = {
     "snapshot_count": (c_size_t, c_void_p),
     **dict.fromkeys(["snapshot_key", "snapshot_value"], (c_void_p, c_void_p, c_size_t, _size)),
     "snapshot_find": (c_void_p, c_void_p, c_char_p, _size),
-    "batch_new": (c_void_p,),
-    "batch_clear": (c_bool, c_void_p, _error),
+    "snapshot_find_n": (c_void_p, c_void_p, c_char_p, c_size_t, _size),
+    "snapshot_seek": (c_size_t, c_void_p, c_char_p, c_size_t),
+    "json_equal": (c_bool, c_char_p, c_size_t, c_char_p, c_size_t),
     "commit": (c_bool, c_void_p, c_void_p, _error),
     "revision": (c_uint64, c_void_p, _error),
     "wait": (c_bool, c_void_p, POINTER(c_uint64), c_int32, _error),
@@ -91,12 +91,16 @@ _FUNCTIONS = {
 }
 
 
+def declare(library, functions):
+    for name, (result, *arguments) in functions.items():
+        function = getattr(library, "flagstore_" + name)
+        function.restype, function.argtypes = result, arguments
+
+
 def _load():
     folder = os.environ.get("FLAGSTORE_LIB_DIR")
     library = ctypes.CDLL(os.path.join(folder, _SONAME) if folder else _SONAME)
-    for name, (result, *arguments) in _FUNCTIONS.items():
-        function = getattr(library, "flagstore_" + name)
-        function.restype, function.argtypes = result, arguments
+    declare(library, _FUNCTIONS)
     if library.flagstore_abi_version() != _ABI_VERSION:
         raise ImportError(f"{_SONAME} has another ABI version than flagstore.py")
     return library
@@ -133,6 +137,11 @@ def error_name(code):
     return lib.flagstore_error_name(code).decode("ascii")
 
 
+def json_equal(one, other):
+    """Whether both texts spell the same JSON value, by the rule of Batch.expect; False if one of them is no JSON."""
+    return lib.flagstore_json_equal(*sized(one), *sized(other))
+
+
 # Never emptied: another thread may still be inside a callback that has just been replaced.
 _log_callbacks = [LogFunction()]
 
@@ -149,7 +158,7 @@ def set_log(callback, level=LOG_WARN):
     lib.flagstore_set_log(function, None, level)
 
 
-class _Handle:
+class Handle:
     """Something that the library handed out; close it, or use it as a context manager."""
 
     def __init__(self, handle):
@@ -169,7 +178,7 @@ class _Handle:
         self.close()
 
 
-class Store(_Handle):
+class Store(Handle):
     """Flag keys to JSON values. Keys and JSON texts are str, or bytes holding UTF-8."""
 
     @classmethod
@@ -255,7 +264,7 @@ class Store(_Handle):
         return Snapshot(call(lib.flagstore_snapshot, self.handle))
 
     def commit(self, batch):
-        """All of the batch or nothing: CONFLICT if what it expects is not so."""
+        """All of the Batch (see flagstore_batch.py) or nothing: CONFLICT if what it expects is not so."""
         call(lib.flagstore_commit, self.handle, batch.handle)
 
     def revision(self):
@@ -273,14 +282,14 @@ class Store(_Handle):
         return Watch(self, callback, key)
 
 
-class Snapshot(_Handle, collections.abc.Mapping):
+class Snapshot(Handle, collections.abc.Mapping):
     """Every flag as of one moment, keys in order; a mapping of keys to values. May outlive the store."""
 
     def __len__(self):
         return lib.flagstore_snapshot_count(self.handle)
 
     def __iter__(self):
-        return (self._at(lib.flagstore_snapshot_key, index).decode("utf-8") for index in range(len(self)))
+        return (self._key(index) for index in range(len(self)))
 
     def __getitem__(self, key):
         text = self.get_json(key)
@@ -289,53 +298,26 @@ class Snapshot(_Handle, collections.abc.Mapping):
         raise KeyError(key)
 
     def get_json(self, key):
-        key, length = _bytes(key), c_size_t()
-        if b"\0" in key:  # find takes a C string
-            index = bisect.bisect_left(range(len(self)), key,
-                                       key=lambda index: self._at(lib.flagstore_snapshot_key, index))
-            found = self._at(lib.flagstore_snapshot_key, index) == key
-            return self._at(lib.flagstore_snapshot_value, index).decode("utf-8") if found else None
-        text = lib.flagstore_snapshot_find(self.handle, key, byref(length))
-        return None if text is None else ctypes.string_at(text, length.value).decode("utf-8")
+        return borrowed_text(lib.flagstore_snapshot_find_n, self.handle, *sized(key))
 
-    def items_json(self):
-        """Pairs of key and JSON text."""
-        for index, key in enumerate(self):
-            yield key, self._at(lib.flagstore_snapshot_value, index).decode("utf-8")
+    def seek(self, key):
+        """The index of the first key that is not less than this one in byte order; the length if there is none."""
+        return lib.flagstore_snapshot_seek(self.handle, *sized(key))
 
-    def _at(self, function, index):
-        text = function(self.handle, index, byref(length := c_size_t()))
-        return None if text is None else ctypes.string_at(text, length.value)  # a copy: the text is the snapshot's
+    def items_json(self, prefix=""):
+        """Pairs of key and JSON text, of the keys that start with `prefix`."""
+        prefix = _bytes(prefix).decode("utf-8")
+        for index in range(self.seek(prefix), len(self)):
+            key = self._key(index)
+            if not key.startswith(prefix):
+                break
+            yield key, borrowed_text(lib.flagstore_snapshot_value, self.handle, index)
 
-
-class Batch(_Handle):
-    """Changes that Store.commit makes together, and what must be so before. Keys hold no U+0000."""
-
-    def __init__(self):
-        super().__init__(lib.flagstore_batch_new())
-
-    def set(self, key, value):
-        self.set_json(key, json.dumps(value, allow_nan=False))
-
-    def set_json(self, key, text):
-        call(lib.flagstore_batch_set, self.handle, _c_string(key), _c_string(text))
-
-    def delete(self, key):
-        call(lib.flagstore_batch_delete, self.handle, _c_string(key))
-
-    def clear(self):
-        """First remove everything."""
-        call(lib.flagstore_batch_clear, self.handle)
-
-    def expect(self, key, value):
-        self.expect_json(key, json.dumps(value, allow_nan=False))
-
-    def expect_json(self, key, text):
-        """The flag must equal this JSON value; None: must be absent."""
-        call(lib.flagstore_batch_expect, self.handle, _c_string(key), None if text is None else _c_string(text))
+    def _key(self, index):
+        return borrowed_text(lib.flagstore_snapshot_key, self.handle, index)
 
 
-class Watch(_Handle):
+class Watch(Handle):
     def __init__(self, store, callback, key):
         def function(_userdata, *texts):
             callback(*(None if text is None else text.decode("utf-8") for text in texts))
@@ -368,6 +350,12 @@ def _sized_text(function, *arguments):
     length = c_size_t()
     pointer = call(function, *arguments, byref(length))
     return None if pointer is None else _take_text(pointer, length.value)
+
+
+def borrowed_text(function, *arguments):
+    """A copy of a text that stays the library's; None for NULL."""
+    pointer = function(*arguments, byref(length := c_size_t()))
+    return None if pointer is None else ctypes.string_at(pointer, length.value).decode("utf-8")
 
 
 def _take_text(pointer, length=-1):

@@ -12,12 +12,21 @@ module Flagstore
     function :snapshot_count, [:pointer], :size_t
     function :snapshot_key, %i[pointer size_t pointer], :pointer
     function :snapshot_value, %i[pointer size_t pointer], :pointer
-    function :snapshot_find, %i[pointer string pointer], :pointer
+    function :snapshot_find_n, %i[pointer buffer_in size_t pointer], :pointer
+    function :snapshot_seek, %i[pointer buffer_in size_t], :size_t
     function :batch_new, [], :pointer
-    call :batch_set, %i[pointer string string], :bool
-    call :batch_delete, %i[pointer string], :bool
+    call :batch_set_n, %i[pointer buffer_in size_t buffer_in size_t], :bool
+    call :batch_delete_n, %i[pointer buffer_in size_t], :bool
     call :batch_clear, [:pointer], :bool
-    call :batch_expect, %i[pointer string string], :bool
+    call :batch_expect_n, %i[pointer buffer_in size_t buffer_in size_t], :bool
+    function :batch_clears, [:pointer], :bool
+    function :batch_count, [:pointer], :size_t
+    function :batch_key, %i[pointer size_t pointer], :pointer
+    function :batch_value, %i[pointer size_t pointer], :pointer
+    function :batch_expect_count, [:pointer], :size_t
+    function :batch_expect_key, %i[pointer size_t pointer], :pointer
+    function :batch_expect_value, %i[pointer size_t pointer], :pointer
+    function :json_equal, %i[buffer_in size_t buffer_in size_t], :bool
     call :commit, %i[pointer pointer], :bool
     call :revision, [:pointer], :uint64
     call :wait, %i[pointer pointer int32], :bool
@@ -26,6 +35,19 @@ module Flagstore
     attach_function :free_watch, :flagstore_free, [:pointer], :void, blocking: true
 
     def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    # A text that stays the library's, as a String; nil for NULL.
+    def self.borrowed(name, *arguments)
+      text = public_send(name, *arguments, length = FFI::MemoryPointer.new(:size_t))
+      text.null? ? nil : text.read_bytes(length.read(:size_t)).force_encoding(Encoding::UTF_8)
+    end
+  end
+
+  # Whether both spell the same JSON value, by the rule of Batch#expect_json; false if one of them is no JSON.
+  def self.json_equal?(one, other)
+    one = C.utf8(one)
+    other = C.utf8(other)
+    C.json_equal(one, one.bytesize, other, other.bytesize)
   end
 
   class Store
@@ -75,31 +97,39 @@ module Flagstore
       json && JSON.parse(json, max_nesting: false)
     end
 
-    # The value as compact JSON, nil if absent. The key must be without NULs.
-    def find(key) = borrowed { |length| C.snapshot_find(@handle, C.utf8(key), length) }
-
-    # Keys, in byte order, with their values.
-    def each
-      block_given? ? each_json { |key, json| yield key, JSON.parse(json, max_nesting: false) } : to_enum
+    # The value as compact JSON, nil if absent.
+    def find(key)
+      key = C.utf8(key)
+      C.borrowed(:snapshot_find_n, @handle, key, key.bytesize)
     end
 
-    def each_json
-      return to_enum(:each_json) unless block_given?
+    # The index, among all keys in byte order, of the first that is not less than this one; the size if there is none.
+    def seek(key)
+      key = C.utf8(key)
+      C.snapshot_seek(@handle, key, key.bytesize)
+    end
 
-      size.times do |i|
-        yield(*%i[snapshot_key snapshot_value].map { |part| borrowed { |length| C.public_send(part, @handle, i, length) } })
+    # Keys, in byte order, with their values; those only that start with the prefix.
+    def each(prefix = "")
+      return to_enum(:each, prefix) unless block_given?
+
+      each_json(prefix) { |key, json| yield key, JSON.parse(json, max_nesting: false) }
+    end
+
+    def each_json(prefix = "")
+      return to_enum(:each_json, prefix) unless block_given?
+
+      prefix = C.utf8(prefix)
+      (seek(prefix)...size).each do |index|
+        key = C.borrowed(:snapshot_key, @handle, index)
+        break unless key.start_with?(prefix)
+
+        yield key, C.borrowed(:snapshot_value, @handle, index)
       end
-    end
-
-    private
-
-    def borrowed
-      text = yield(length = FFI::MemoryPointer.new(:size_t))
-      text.null? ? nil : text.read_bytes(length.read(:size_t)).force_encoding(Encoding::UTF_8)
     end
   end
 
-  # Changes that are made together, and what they expect; each method returns the batch. Keys must be without NULs.
+  # Changes that are made together, and what they expect; each method that adds something returns the batch.
   class Batch
     attr_reader :handle
 
@@ -108,18 +138,37 @@ module Flagstore
     end
 
     def set(key, value) = set_json(key, JSON.generate(value, max_nesting: 0))
-    def set_json(key, json) = add(:batch_set, C.utf8(key), C.utf8(json))
-    def delete(key) = add(:batch_delete, C.utf8(key))
+    def set_json(key, json) = add(:batch_set_n, key, json)
+    def delete(key) = add(:batch_delete_n, key)
     def clear = add(:batch_clear)
     def expect(key, value) = expect_json(key, JSON.generate(value, max_nesting: 0))
-    def expect_json(key, json) = add(:batch_expect, C.utf8(key), C.utf8(json))
-    def expect_absent(key) = add(:batch_expect, C.utf8(key), nil)
+    def expect_json(key, json) = add(:batch_expect_n, key, json)
+
+    def expect_absent(key)
+      key = C.utf8(key)
+      C.checked { |slot| C.batch_expect_n(@handle, key, key.bytesize, nil, 0, slot.error) }
+      self
+    end
+
+    # Whether everything is removed first.
+    def clears? = C.batch_clears(@handle)
+
+    # Each changed key, in byte order, with its compact JSON; nil: it is deleted.
+    def changes = items(C.batch_count(@handle), :batch_key, :batch_value)
+
+    # Each key of which something is expected, in byte order, with its compact JSON; nil: it must be absent.
+    def expectations = items(C.batch_expect_count(@handle), :batch_expect_key, :batch_expect_value)
 
     private
 
-    def add(name, *arguments)
-      C.checked { |slot| C.public_send(name, @handle, *arguments, slot.error) }
+    def add(name, *texts)
+      sized = texts.map { |text| C.utf8(text) }.flat_map { |text| [text, text.bytesize] }
+      C.checked { |slot| C.public_send(name, @handle, *sized, slot.error) }
       self
+    end
+
+    def items(count, key, value)
+      count.times.to_h { |index| [C.borrowed(key, @handle, index), C.borrowed(value, @handle, index)] }
     end
   end
 

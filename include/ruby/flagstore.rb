@@ -10,7 +10,8 @@ require "json"
 #   flags.get_bool("dark-mode", false)
 #
 # One file to copy into a project, and beside it, for those who need them, flagstore_changes.rb (snapshots, batches,
-# watches) and flagstore_backend.rb (backends in Ruby). It needs the ffi gem, and libflagstore.so.0.2 where the loader finds it.
+# watches) and flagstore_backend.rb (backends in Ruby). It needs the ffi gem, and libflagstore.so.0.2 where the loader
+# finds it.
 module Flagstore
   TYPES = %i[absent null bool number string array object].freeze
   READ_MODES = { fresh: 0, checked: 1, watched: 2 }.freeze

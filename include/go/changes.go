@@ -26,7 +26,6 @@ import (
 	"encoding/json"
 	"runtime"
 	"runtime/cgo"
-	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -81,20 +80,27 @@ func (s *Snapshot) Value(index int) json.RawMessage {
 
 // Find returns the value under a key as compact JSON, nil if there is none.
 func (s *Snapshot) Find(key string) json.RawMessage {
-	if strings.IndexByte(key, 0) >= 0 { // more than C's form takes
-		at := sort.Search(s.Count(), func(i int) bool { return s.Key(i) >= key })
-		if s.Key(at) != key {
-			return nil
-		}
-		return s.Value(at)
-	}
-	name := C.CString(key)
-	defer C.free(unsafe.Pointer(name))
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var length C.size_t
-	value := C.flagstore_snapshot_find(s.handle, name, &length)
+	value := C.flagstore_snapshot_find_n(s.handle, borrowed(key), C.size_t(len(key)), &length)
 	return copied(value, length)
+}
+
+// Seek returns the index of the first key that is not less than the given one, the count if there is none.
+func (s *Snapshot) Seek(key string) int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return int(C.flagstore_snapshot_seek(s.handle, borrowed(key), C.size_t(len(key))))
+}
+
+// Range calls back for each flag whose key starts with the prefix, until the call returns false.
+func (s *Snapshot) Range(prefix string, call func(key string, value json.RawMessage) bool) {
+	for i := s.Seek(prefix); i < s.Count(); i++ {
+		if key := s.Key(i); !strings.HasPrefix(key, prefix) || !call(key, s.Value(i)) {
+			return
+		}
+	}
 }
 
 // Close releases the snapshot. It never fails.
@@ -107,7 +113,7 @@ func (s *Snapshot) Close() error {
 	return nil
 }
 
-// Batch collects changes to be made in one write. Its keys must not contain NULs; its last word on a key counts.
+// Batch collects changes to be made in one write. Its last word on a key counts.
 type Batch struct {
 	mu     sync.Mutex
 	handle *C.flagstore_batch_t
@@ -122,56 +128,87 @@ func NewBatch() *Batch {
 
 // Set will store one JSON value.
 func (b *Batch) Set(key string, value json.RawMessage) error {
-	text, err := cString(string(value))
-	if err != nil {
-		return err
-	}
-	defer C.free(unsafe.Pointer(text))
-	return b.withText(key, func(name *C.char, failed **C.flagstore_error_t) {
-		C.flagstore_batch_set(b.handle, name, text, failed)
-	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text := string(value)
+	var failed *C.flagstore_error_t
+	C.flagstore_batch_set_n(b.handle, borrowed(key), C.size_t(len(key)), borrowed(text), C.size_t(len(text)), &failed)
+	return failure(failed)
 }
 
 // Delete will remove a key, if it is there.
 func (b *Batch) Delete(key string) error {
-	return b.withText(key, func(name *C.char, failed **C.flagstore_error_t) {
-		C.flagstore_batch_delete(b.handle, name, failed)
-	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed *C.flagstore_error_t
+	C.flagstore_batch_delete_n(b.handle, borrowed(key), C.size_t(len(key)), &failed)
+	return failure(failed)
 }
 
 // Clear will remove everything before the batch's changes are made.
 func (b *Batch) Clear() error {
-	return b.withText("", func(_ *C.char, failed **C.flagstore_error_t) {
-		C.flagstore_batch_clear(b.handle, failed)
-	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var failed *C.flagstore_error_t
+	C.flagstore_batch_clear(b.handle, &failed)
+	return failure(failed)
 }
 
 // Expect lets Commit fail with Conflict unless the key then has this JSON value; nil: unless it is absent.
 func (b *Batch) Expect(key string, value json.RawMessage) error {
-	var text *C.char
-	if value != nil {
-		var err error
-		if text, err = cString(string(value)); err != nil {
-			return err
-		}
-		defer C.free(unsafe.Pointer(text))
-	}
-	return b.withText(key, func(name *C.char, failed **C.flagstore_error_t) {
-		C.flagstore_batch_expect(b.handle, name, text, failed)
-	})
-}
-
-func (b *Batch) withText(key string, call func(*C.char, **C.flagstore_error_t)) error {
-	name, err := cString(key)
-	if err != nil {
-		return err
-	}
-	defer C.free(unsafe.Pointer(name))
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var text *C.char
+	if value != nil {
+		text = borrowed(string(value))
+	}
 	var failed *C.flagstore_error_t
-	call(name, &failed)
+	C.flagstore_batch_expect_n(b.handle, borrowed(key), C.size_t(len(key)), text, C.size_t(len(value)), &failed)
 	return failure(failed)
+}
+
+// Item is what a batch says of a key: compact JSON, or nil: the key is deleted, or must be absent.
+type Item struct {
+	Key   string
+	Value json.RawMessage
+}
+
+// Clears tells whether everything is removed first.
+func (b *Batch) Clears() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bool(C.flagstore_batch_clears(b.handle))
+}
+
+// Changes returns what becomes of each key that the batch changes, in byte order of the keys.
+func (b *Batch) Changes() (items []Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := C.size_t(0); i < C.flagstore_batch_count(b.handle); i++ {
+		var keyLen, valueLen C.size_t
+		key := C.flagstore_batch_key(b.handle, i, &keyLen)
+		value := C.flagstore_batch_value(b.handle, i, &valueLen)
+		items = append(items, Item{string(copied(key, keyLen)), copied(value, valueLen)})
+	}
+	return items
+}
+
+// Expectations returns what is expected of each key, in byte order of the keys.
+func (b *Batch) Expectations() (items []Item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := C.size_t(0); i < C.flagstore_batch_expect_count(b.handle); i++ {
+		var keyLen, valueLen C.size_t
+		key := C.flagstore_batch_expect_key(b.handle, i, &keyLen)
+		value := C.flagstore_batch_expect_value(b.handle, i, &valueLen)
+		items = append(items, Item{string(copied(key, keyLen)), copied(value, valueLen)})
+	}
+	return items
+}
+
+// JSONEqual tells whether both spell the same JSON value, by the rule of Expect; false if one of them is no JSON.
+func JSONEqual(a, b json.RawMessage) bool {
+	return bool(C.flagstore_json_equal(borrowed(string(a)), C.size_t(len(a)), borrowed(string(b)), C.size_t(len(b))))
 }
 
 // Close releases the batch; later calls fail with InvalidArgument. It never fails.
@@ -293,4 +330,12 @@ func copied(text *C.char, length C.size_t) []byte {
 		return nil
 	}
 	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(text)), int(length))...)
+}
+
+// borrowed points at a text for the length of a call, and at something even if it is empty.
+func borrowed(text string) *C.char {
+	if text == "" {
+		text = "\x00"
+	}
+	return (*C.char)(*(*unsafe.Pointer)(unsafe.Pointer(&text)))
 }

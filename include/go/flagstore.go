@@ -147,8 +147,8 @@ const (
 	Checked ReadMode = C.FLAGSTORE_READ_CHECKED // every read looks at its size and times
 	Watched ReadMode = C.FLAGSTORE_READ_WATCHED // a thread is told of changes; a read looks into memory
 
-	SyncFull    Durability = C.FLAGSTORE_SYNC_FULL // power loss
-	SyncNone    Durability = C.FLAGSTORE_SYNC_NONE  // a killed process; after power loss the file may be empty or torn
+	SyncFull    Durability = C.FLAGSTORE_SYNC_FULL    // power loss
+	SyncNone    Durability = C.FLAGSTORE_SYNC_NONE    // a killed process; after power loss the file may be empty or torn
 	SyncOrdered Durability = C.FLAGSTORE_SYNC_ORDERED // power loss, though the last changes may be missing
 )
 

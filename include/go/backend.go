@@ -150,11 +150,3 @@ func errorObject(err error) *C.flagstore_error_t {
 	defer C.free(unsafe.Pointer(message))
 	return C.flagstore_error_new(C.int32_t(code), message)
 }
-
-// borrowed points at a text for the length of a call, and at something even if it is empty.
-func borrowed(text string) *C.char {
-	if text == "" {
-		text = "\x00"
-	}
-	return (*C.char)(*(*unsafe.Pointer)(unsafe.Pointer(&text)))
-}
