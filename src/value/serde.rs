@@ -23,6 +23,9 @@ impl Serialize for ValueRef<'_> {
 /// Canonical compact text, valid and without white space.
 struct Compact<'a>(&'a str);
 
+/// A key, `None` if UTF-8 cannot hold it, and its value.
+type Member<'a> = (Option<Cow<'a, str>>, Compact<'a>);
+
 impl<'a> Compact<'a> {
     fn items<T>(
         &self,
@@ -42,11 +45,10 @@ impl<'a> Compact<'a> {
         self.items(b']', |scanner| Ok(Self(scanner.value()?.of(self.0))))
     }
 
-    /// A key is `None` if UTF-8 cannot hold it.
-    fn members(&self) -> Result<Vec<(Option<Cow<'a, str>>, Self)>, ParseError> {
+    fn members(&self) -> Result<Vec<Member<'a>>, ParseError> {
         self.items(b'}', |scanner| {
             let key = unescape(scanner.key()?.span.of(self.0))?;
-            Ok((key, Self(scanner.value()?.of(self.0))))
+            Ok((key, Compact(scanner.value()?.of(self.0))))
         })
     }
 
