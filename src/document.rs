@@ -1,13 +1,10 @@
-use crate::json::{self, KeyOrderCheck, ParseError, Quoted, Scanner, Style, Writer, compare_to};
+use crate::json::{self, KeyOrderCheck, ParseError, Quoted, Scanner, Span, Style, Writer, compare_to};
 use crate::{Batch, Snapshot, Value, ValueRef};
-use std::cmp::Ordering;
 
 mod canonical;
-mod search;
 use canonical::CanonicalCheck;
-use search::Search;
 
-/// Walks the root object of `text` and hands over where each member begins and its key; `member` reads its value.
+/// Walks the root object of `text` and calls `member` with the begin and the key of each member, to read its value.
 #[inline(always)]
 fn members<'a>(
     text: &'a str,
@@ -18,6 +15,9 @@ fn members<'a>(
         loop {
             let begin = scanner.position();
             let key = scanner.key()?;
+            if key.escaped {
+                scanner.check_unicode(key)?;
+            }
             member(begin, key, &mut scanner)?;
             if !scanner.next_root_member()? {
                 break;
@@ -29,18 +29,19 @@ fn members<'a>(
 
 /// One flag's value in one pass that validates the whole text; of a repeated key, the last.
 pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, ParseError> {
-    let search = Search::new(text, key);
-    let found = match search.halves() {
-        Some(found) => found,
-        None => {
-            let mut found = None;
-            members(text, |_, name, scanner| {
-                search.take(name, scanner.value()?, &mut found);
-                Ok(())
-            })?;
-            found
+    let mut found = None;
+    members(text, |_, name, scanner| {
+        let value = scanner.value()?;
+        let is_key = match name.escaped {
+            // Slicing the text costs more than a look at the length.
+            false => name.span.len() == key.len() && name.span.of(text) == key,
+            true => compare_to(name.span.of(text), key).is_eq(),
+        };
+        if is_key {
+            found = Some(value);
         }
-    };
+        Ok(())
+    })?;
     Ok(found.map(|value| ValueRef::new(value.of(text), limit)))
 }
 
@@ -55,7 +56,8 @@ pub(crate) fn snapshot(text: &str, limit: usize) -> Result<Snapshot, ParseError>
     let mut snapshot = Snapshot::builder(text.len().min(limit), limit)?;
     members(text, |_, key, scanner| {
         order.take(key);
-        snapshot.push(&json::unescape(key.span.of(text))?, scanner)
+        let key = json::unescape(key.span.of(text))?.unwrap_or_else(|| unreachable!("a root key is Unicode text"));
+        snapshot.push(&key, scanner)
     })?;
     match order.holds {
         true => Ok(snapshot.finish()),
@@ -77,6 +79,32 @@ pub(crate) fn len(text: &str, limit: usize) -> Result<usize, ParseError> {
     if order.holds { Ok(count) } else { len(&compact(text, limit)?, limit) }
 }
 
+/// Where each flag begins; `None`: the text is valid, but not canonical.
+fn canonical_index(text: &str) -> Result<Option<Vec<u32>>, ParseError> {
+    let mut check = CanonicalCheck::new(text);
+    let flags = index(text, |begin, key, value| check.take(begin, key, value))?;
+    Ok(check.is_canonical().then_some(flags))
+}
+
+/// Where each flag begins, for as long as `take` wants more. Parses all of the text.
+fn index(
+    text: &str,
+    mut take: impl FnMut(usize, Quoted, Span) -> Result<bool, ParseError>,
+) -> Result<Vec<u32>, ParseError> {
+    let (mut flags, mut wanted) = (Vec::new(), true);
+    members(text, |begin, key, scanner| {
+        let value = scanner.value()?;
+        wanted = wanted && take(begin, key, value)?;
+        if wanted {
+            flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
+            // A scanned text is no longer than that.
+            flags.push(begin as u32);
+        }
+        Ok(())
+    })?;
+    Ok(flags)
+}
+
 /// The same object in the canonical text of the style.
 fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseError> {
     let mut writer = Writer::new(style, limit);
@@ -87,7 +115,7 @@ fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseErro
     Ok(writer.finish())
 }
 
-/// The file's canonical text, and where each flag begins in it, in key order: to be changed. Four bytes a flag, so that
+/// The file's canonical text and where each flag begins in it, in key order, to be changed. Four bytes a flag, so that
 /// a file of very many costs little more than its text.
 pub(crate) struct Document {
     text: String,
@@ -104,26 +132,26 @@ pub(crate) struct EditedDocument {
 }
 
 impl EditedDocument {
-    /// The document itself, if it is to be kept.
+    /// The document itself, if it is short enough to be kept.
     pub(crate) fn into_document(self) -> Option<Document> {
         Some(Document { text: self.text, flags: self.flags?, limit: self.limit })
     }
 }
 
 impl Document {
-    /// Takes the bytes of a file, which are left alone where they cannot be parsed. A text that is canonical already is
-    /// kept as it is, any other is written anew.
+    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text is kept as it is, any
+    /// other is rewritten.
     pub(crate) fn parse(bytes: &mut Vec<u8>, limit: usize) -> Result<Self, ParseError> {
         let text = String::from_utf8(std::mem::take(bytes)).map_err(|error| {
             let failure = json::utf8_error(error.utf8_error());
             *bytes = error.into_bytes();
             failure
         })?;
-        match Self::index(&text) {
+        match canonical_index(&text) {
             Ok(Some(flags)) => Ok(Self { text, flags, limit }),
             Ok(None) => {
                 let text = rewritten(&text, Style::File, limit)?;
-                let flags = Self::index(&text)?.unwrap_or_else(|| unreachable!("what was written is canonical"));
+                let flags = index(&text, |_, _, _| Ok(true))?;
                 Ok(Self { text, flags, limit })
             }
             Err(error) => {
@@ -133,33 +161,13 @@ impl Document {
         }
     }
 
-    /// Where each flag begins; `None`: the text is valid, but not canonical.
-    fn index(text: &str) -> Result<Option<Vec<u32>>, ParseError> {
-        let mut flags: Vec<u32> = Vec::new();
-        let (mut order, mut layout) = (KeyOrderCheck::new(text), CanonicalCheck::new(text));
-        members(text, |begin, key, scanner| {
-            let value = scanner.value()?;
-            order.take(key);
-            layout.take(begin, key, value)?;
-            flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
-            // A scanned text is no longer than that.
-            flags.push(begin as u32);
-            Ok(())
-        })?;
-        Ok((layout.is_canonical() && order.holds).then_some(flags))
-    }
-
     /// Where the flag is or would be among the others.
-    fn place(&self, key: &str) -> Result<usize, usize> {
-        self.flags.binary_search_by(|begin| {
-            let name = Scanner::at(&self.text, *begin as usize).string();
-            // All have been read before, so each has a key.
-            name.map_or(Ordering::Less, |name| compare_to(name.span.of(&self.text), key))
-        })
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.flags.binary_search_by(|begin| compare_to(&self.text[*begin as usize + 1..], key))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'_>> {
-        let mut scanner = Scanner::at(&self.text, self.flags[self.place(key).ok()?] as usize);
+        let mut scanner = Scanner::at(&self.text, self.flags[self.position(key).ok()?] as usize);
         scanner.key().ok()?;
         Some(ValueRef::new(scanner.value().ok()?.of(&self.text), self.limit))
     }
@@ -168,8 +176,8 @@ impl Document {
         &self.text
     }
 
-    /// The document with the batch's changes made, or `None` if they change nothing; what they do not touch is copied.
-    /// Where the flags are in it is found out only if it is no longer than about `keep`, in bytes.
+    /// The document with the batch's changes made, or `None` if they change nothing; untouched flags are copied. It is
+    /// fit to be kept only if this one is no longer than `keep`, in bytes.
     pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<EditedDocument>, ParseError> {
         if !self.changed_by(batch)? {
             return Ok(None);
@@ -179,28 +187,28 @@ impl Document {
         writer.raw("{")?;
         let mut flags = (self.text.len() <= keep).then(Vec::new);
         if let Some(flags) = &mut flags {
-            let most = self.flags.len() + batch.edits().count();
+            let most = self.flags.len() + batch.changes().count();
             flags.try_reserve_exact(most).map_err(|_| ParseError::OutOfMemory)?;
         }
-        let mut kept = if batch.clears() { self.flags.len() } else { 0 };
-        for (key, value) in batch.edits() {
-            let place = self.place(key);
-            let (Ok(end) | Err(end)) = place;
-            if kept <= end {
-                self.copy(&mut writer, kept, end, &mut flags)?;
-                kept = end + usize::from(place.is_ok());
+        let mut next = if batch.clears() { self.flags.len() } else { 0 };
+        for (key, value) in batch.changes() {
+            let position = self.position(key);
+            let (Ok(end) | Err(end)) = position;
+            if next <= end {
+                self.copy(&mut writer, next, end, &mut flags)?;
+                next = end + usize::from(position.is_ok());
             }
             if let Some(value) = value {
                 let begin = writer.member(key, &mut Scanner::at(value.as_json(), 0))?;
                 flags.iter_mut().for_each(|flags| flags.push(begin as u32));
             }
         }
-        self.copy(&mut writer, kept, self.flags.len(), &mut flags)?;
+        self.copy(&mut writer, next, self.flags.len(), &mut flags)?;
         writer.close_root()?;
         Ok(Some(EditedDocument { text: writer.finish(), flags, limit: self.limit }))
     }
 
-    /// Copies the flags from `start` to before `end`; `moved` takes where they are then.
+    /// Copies the flags from `start` to before `end`; `moved` takes where they begin in the copy.
     fn copy(
         &self,
         writer: &mut Writer,
@@ -224,10 +232,10 @@ impl Document {
     }
 
     fn changed_by(&self, batch: &Batch) -> Result<bool, ParseError> {
-        if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
+        if batch.clears() && self.flags.len() != batch.changes().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let same = match (self.get(key), value) {
                 (Some(old), Some(new)) => Value::canonical(old.text(), self.limit)? == *new,
                 (None, None) => true,

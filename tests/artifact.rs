@@ -97,3 +97,18 @@ fn the_version_is_one() {
     assert!(header().contains(&version));
     assert!(library_directory().join(soname()).exists());
 }
+
+/// `if let ... && ...` needs Rust 1.88, and no lint tells. The parser of the edition before does.
+#[test]
+fn no_syntax_is_newer_than_the_rust_version() {
+    if !installed("syntax", &["rustfmt"]) {
+        return;
+    }
+    let tests = fs::read_dir(root().join("tests")).expect("tests is there").map(|entry| entry.unwrap().path());
+    let tests = tests.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    // Each with the modules that it names.
+    let roots = ["build.rs", "src/lib.rs"].map(|path| root().join(path));
+    for path in roots.into_iter().chain(tests) {
+        succeed(command("rustfmt").args(["--edition", "2021", "--emit", "stdout", "--quiet"]).arg(path));
+    }
+}

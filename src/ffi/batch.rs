@@ -283,7 +283,7 @@ fn json(entry: Option<&Entry>) -> Option<&str> {
 impl State {
     fn listing(&mut self) -> &Listing {
         self.listing.get_or_insert_with(|| Listing {
-            changes: self.batch.edits().map(Entry::from).collect(),
+            changes: self.batch.changes().map(Entry::from).collect(),
             expectations: self.batch.expectations().map(Entry::from).collect(),
         })
     }

@@ -65,7 +65,7 @@ pub extern "C" fn flagstore_wait(
         }
         // SAFETY: the caller promises a revision to read and write.
         let seen = unsafe { *revision };
-        let Some(now) = handle(store)?.wait(seen, deadline(timeout_ms)?, None)? else {
+        let Some(now) = handle(store)?.wait(seen, deadline(timeout_ms)?)? else {
             return Ok(false);
         };
         // SAFETY: as above.

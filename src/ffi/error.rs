@@ -169,6 +169,7 @@ fn code(error: &Error) -> i32 {
         Error::TypeMismatch { .. } => FLAGSTORE_TYPE_MISMATCH,
         Error::NotDurable { .. } => FLAGSTORE_NOT_DURABLE,
         Error::Conflict { .. } => FLAGSTORE_CONFLICT,
+        Error::Backend { code: 0, .. } => FLAGSTORE_BACKEND,
         Error::Backend { code, .. } => *code,
         Error::Internal(_) => FLAGSTORE_INTERNAL,
     }

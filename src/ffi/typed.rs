@@ -155,7 +155,7 @@ pub extern "C" fn flagstore_set_string(
     value: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || set(handle(store)?, key, arguments::text(value, "value")?.try_into()?))
+    guard(error, false, || set(handle(store)?, key, Value::string(arguments::text(value, "value")?)?))
 }
 
 fn set(store: &dyn FlagStore, key: *const c_char, value: Value) -> Result<bool> {

@@ -1,6 +1,7 @@
 //! JSON text: one scanner that validates, one writer that makes it canonical. Nothing else parses, nothing else
 //! writes. The grammar is RFC 8259, strict; values may nest 127 levels.
 
+mod member_order;
 pub(crate) mod number;
 mod scan;
 mod span;
@@ -18,10 +19,10 @@ pub(crate) const MAX_DEPTH: u32 = 127;
 /// Texts longer than this are refused, so that positions in them fit in four bytes.
 pub(crate) const MAX_BYTES: usize = u32::MAX as usize;
 
-/// Why a text was not taken.
+/// Why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ParseError {
-    /// Not JSON: what, and at which byte.
+    /// Not JSON: the problem, and the byte where it is.
     Syntax { at: usize, problem: &'static str },
     /// The result would be larger than allowed.
     TooLarge,
@@ -31,12 +32,12 @@ pub(crate) enum ParseError {
 
 /// The canonical compact text of the value that `json` spells, with room for a NUL behind it.
 pub(crate) fn compact(json: &str, limit: usize) -> Result<String, ParseError> {
-    let mut source = Scanner::new(json)?;
+    let mut scanner = Scanner::new(json)?;
     let mut writer = Writer::new(Style::Compact, limit);
     writer.reserve(json.len().min(limit) + 1)?;
-    source.space();
-    writer.value(&mut source, 0)?;
-    source.end()?;
+    scanner.space();
+    writer.value(&mut scanner)?;
+    scanner.end()?;
     writer.reserve(1)?;
     Ok(writer.finish())
 }

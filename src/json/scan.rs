@@ -1,3 +1,4 @@
+use super::string::lone_surrogate;
 use super::{MAX_BYTES, MAX_DEPTH, ParseError, Quoted, Span};
 use crate::sys;
 
@@ -13,7 +14,6 @@ pub(crate) fn utf8_error(error: std::str::Utf8Error) -> ParseError {
 /// Walks over a text, validating what it passes.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
-    bytes: &'a [u8],
     at: usize,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Scanner<'a> {
         if text.starts_with('\u{feff}') {
             return Err(ParseError::Syntax { at: 0, problem: "a byte-order mark is not allowed" });
         }
-        Ok(Self { text, bytes: text.as_bytes(), at: 0 })
+        Ok(Self { text, at: 0 })
     }
 
     /// At the brace of the object that a file holds.
@@ -33,18 +33,23 @@ impl<'a> Scanner<'a> {
         let mut scanner = Self::new(text)?;
         scanner.space();
         if scanner.peek() != b'{' {
-            return scanner.fault("expected `{`: the file holds one JSON object");
+            return scanner.syntax_error("expected `{`: the file holds one JSON object");
         }
         Ok(scanner)
     }
 
     /// In the middle of a text that has been scanned before.
     pub(crate) fn at(text: &'a str, at: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at }
+        Self { text, at }
     }
 
     pub(crate) fn text(&self) -> &'a str {
         self.text
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
     }
 
     #[inline(always)]
@@ -55,18 +60,18 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(crate) fn peek(&self) -> u8 {
         // A raw NUL is nowhere allowed, so it can stand for the end.
-        self.bytes.get(self.at).copied().unwrap_or(0)
+        self.bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// The next N bytes, if there are as many.
     #[inline(always)]
     fn ahead<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.bytes.get(self.at..)?.first_chunk()
+        self.bytes().get(self.at..)?.first_chunk()
     }
 
     #[cold]
-    pub(crate) fn fault<T>(&self, problem: &'static str) -> Result<T, ParseError> {
-        let problem = if self.at >= self.bytes.len() { "the text ends too early" } else { problem };
+    pub(crate) fn syntax_error<T>(&self, problem: &'static str) -> Result<T, ParseError> {
+        let problem = if self.at >= self.bytes().len() { "the text ends too early" } else { problem };
         Err(ParseError::Syntax { at: self.at, problem })
     }
 
@@ -93,7 +98,7 @@ impl<'a> Scanner<'a> {
 
     pub(crate) fn expect(&mut self, byte: u8, problem: &'static str) -> Result<(), ParseError> {
         if self.peek() != byte {
-            return self.fault(problem);
+            return self.syntax_error(problem);
         }
         self.at += 1;
         Ok(())
@@ -102,8 +107,8 @@ impl<'a> Scanner<'a> {
     /// Nothing but white space may follow.
     pub(crate) fn end(&mut self) -> Result<(), ParseError> {
         self.space();
-        if self.at < self.bytes.len() {
-            return self.fault("text after the end of the value");
+        if self.at < self.bytes().len() {
+            return self.syntax_error("text after the end of the value");
         }
         Ok(())
     }
@@ -131,12 +136,12 @@ impl<'a> Scanner<'a> {
                 self.at += 1;
                 Ok(false)
             }
-            _ if close == b'}' => self.fault("expected `,` or `}`"),
-            _ => self.fault("expected `,` or `]`"),
+            _ if close == b'}' => self.syntax_error("expected `,` or `}`"),
+            _ => self.syntax_error("expected `,` or `]`"),
         }
     }
 
-    /// After a member of the root object: as [`more`](Self::more), and quickly where the file is as we write it.
+    /// After a member of the root object: as [`next_element`](Self::next_element), and faster in a canonical file.
     #[inline(always)]
     pub(crate) fn next_root_member(&mut self) -> Result<bool, ParseError> {
         if self.ahead() == Some(b",\n  \"") {
@@ -146,13 +151,13 @@ impl<'a> Scanner<'a> {
         self.next_element(b'}')
     }
 
-    /// A member's name and the colon.
+    /// A member's key and the colon.
     #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<Quoted, ParseError> {
         if self.peek() != b'"' {
-            return self.fault("expected a key in double quotes");
+            return self.syntax_error("expected a key in double quotes");
         }
-        let name = self.string()?;
+        let key = self.string()?;
         if self.ahead() == Some(b": ") {
             self.at += 2;
         } else {
@@ -160,7 +165,16 @@ impl<'a> Scanner<'a> {
             self.expect(b':', "expected `:`")?;
         }
         self.space();
-        Ok(name)
+        Ok(key)
+    }
+
+    /// Checks a key of the root object. Callers name flags in UTF-8, which a lone surrogate cannot be in.
+    #[inline(never)]
+    pub(crate) fn check_unicode(&self, key: Quoted) -> Result<(), ParseError> {
+        match lone_surrogate(key.span.of(self.text)) {
+            Some(at) => Err(ParseError::Syntax { at: key.span.start() + at, problem: "a lone surrogate in a key" }),
+            None => Ok(()),
+        }
     }
 
     /// Passes over one value, whatever it is.
@@ -215,20 +229,20 @@ impl<'a> Scanner<'a> {
     /// Whether a container may open inside `depth` others.
     pub(crate) fn check_depth(&self, depth: u32) -> Result<(), ParseError> {
         if depth >= MAX_DEPTH {
-            return self.fault("nested more than 127 levels deep");
+            return self.syntax_error("nested more than 127 levels deep");
         }
         Ok(())
     }
 
-    /// A string, number, `true`, `false` or `null`; the mark covers it all, quotes included.
+    /// A string, number, `true`, `false` or `null`; the span covers all of it, quotes included.
     #[inline(always)]
     pub(crate) fn scalar(&mut self) -> Result<Span, ParseError> {
         let start = self.at;
         if let Some(chunk) = self.ahead::<8>() {
-            // Most flags are one of two, which nobody could predict: no branch tells them apart.
-            let word = u64::from_le_bytes(*chunk);
-            let is_true = word as u32 == u32::from_le_bytes(*b"true");
-            let is_false = word << 24 == u64::from_le_bytes(*b"\0\0\0false");
+            // Most flags are one of these two, in no predictable order: a branch between them would cost a tenth of a walk.
+            let bytes = u64::from_le_bytes(*chunk);
+            let is_true = bytes as u32 == u32::from_le_bytes(*b"true");
+            let is_false = bytes << 24 == u64::from_le_bytes(*b"\0\0\0false");
             if is_true | is_false {
                 self.at += 4 + usize::from(is_false);
                 return Ok(Span::new(start, self.at));
@@ -242,16 +256,16 @@ impl<'a> Scanner<'a> {
             b't' => self.literal("true")?,
             b'f' => self.literal("false")?,
             b'n' => self.literal("null")?,
-            _ => return self.fault("expected a value"),
+            _ => return self.syntax_error("expected a value"),
         }
         Ok(Span::new(start, self.at))
     }
 
-    fn literal(&mut self, word: &'static str) -> Result<(), ParseError> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return self.fault("expected a value");
+    fn literal(&mut self, literal: &'static str) -> Result<(), ParseError> {
+        if !self.bytes()[self.at..].starts_with(literal.as_bytes()) {
+            return self.syntax_error("expected a value");
         }
-        self.at += word.len();
+        self.at += literal.len();
         Ok(())
     }
 
@@ -274,7 +288,7 @@ impl<'a> Scanner<'a> {
         if self.peek() == b'0' {
             self.at += 1;
             if self.peek().is_ascii_digit() {
-                return self.fault("a number does not start with 0");
+                return self.syntax_error("a number does not start with 0");
             }
         } else {
             self.digits()?;
@@ -293,7 +307,7 @@ impl<'a> Scanner<'a> {
 
     fn digits(&mut self) -> Result<(), ParseError> {
         if !self.peek().is_ascii_digit() {
-            return self.fault("expected a digit");
+            return self.syntax_error("expected a digit");
         }
         while let Some(chunk) = self.ahead::<8>() {
             let digits = digits_in(*chunk);
@@ -308,7 +322,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// From the opening quote to past the closing one; the mark is what stands between.
+    /// From the opening quote to past the closing one; the span is what stands between.
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<Quoted, ParseError> {
         self.at += 1;
@@ -329,7 +343,7 @@ impl<'a> Scanner<'a> {
             match self.peek() {
                 b'"' => return Ok(()),
                 b'\\' => self.escape()?,
-                _ => return self.fault("a control character in a string must be escaped"),
+                _ => return self.syntax_error("a control character in a string must be escaped"),
             }
             self.plain();
         }
@@ -345,49 +359,32 @@ impl<'a> Scanner<'a> {
                 return;
             }
         }
-        while self.bytes.get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        while self.bytes().get(self.at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
             self.at += 1;
         }
     }
 
+    /// Also of a lone surrogate, which the grammar allows.
     fn escape(&mut self) -> Result<(), ParseError> {
-        let escape = self.at;
         self.at += 1;
         match self.peek() {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
-            b'u' => {
-                let lone = Err(ParseError::Syntax { at: escape, problem: "a lone surrogate escape" });
-                match self.hex4()? {
-                    0xD800..0xDC00 => {
-                        if self.peek() != b'\\' || self.bytes.get(self.at + 1) != Some(&b'u') {
-                            return lone;
-                        }
-                        self.at += 1;
-                        if !matches!(self.hex4()?, 0xDC00..0xE000) {
-                            return lone;
-                        }
-                    }
-                    0xDC00..0xE000 => return lone,
-                    _ => {}
-                }
-            }
-            _ => return self.fault("an escape that JSON does not have"),
+            b'u' => self.hex4()?,
+            _ => return self.syntax_error("an escape that JSON does not have"),
         }
         Ok(())
     }
 
     /// `u` and four hexadecimal digits.
-    fn hex4(&mut self) -> Result<u32, ParseError> {
+    fn hex4(&mut self) -> Result<(), ParseError> {
         self.at += 1;
-        let mut unit = 0;
         for _ in 0..4 {
-            let Some(digit) = (self.peek() as char).to_digit(16) else {
-                return self.fault("expected four hexadecimal digits");
-            };
-            unit = unit << 4 | digit;
+            if !self.peek().is_ascii_hexdigit() {
+                return self.syntax_error("expected four hexadecimal digits");
+            }
             self.at += 1;
         }
-        Ok(unit)
+        Ok(())
     }
 }
 

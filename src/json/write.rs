@@ -1,5 +1,6 @@
-use super::string::{KeyOrderCheck, characters, compare};
-use super::{MAX_BYTES, ParseError, Quoted, Scanner};
+use super::member_order::MemberOrder;
+use super::string::{KeyOrderCheck, code_points};
+use super::{MAX_BYTES, MAX_DEPTH, ParseError, Quoted, Scanner, Span};
 
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -8,6 +9,35 @@ pub(crate) enum Style {
     Compact,
     /// What the file holds: as Python's `json.dump(indent=2, sort_keys=True)`, ASCII only.
     File,
+}
+
+/// A line end and the deepest indent: of an element in 127 containers and the root object.
+const DEEPEST_LINE: &str = {
+    const LENGTH: usize = 1 + 2 * (MAX_DEPTH as usize + 1);
+    const BYTES: [u8; LENGTH] = {
+        let mut bytes = [b' '; LENGTH];
+        bytes[0] = b'\n';
+        bytes
+    };
+    match std::str::from_utf8(&BYTES) {
+        Ok(line) => line,
+        Err(_) => unreachable!(),
+    }
+};
+
+/// Why the writer stopped in the middle.
+enum Interruption {
+    Failed(ParseError),
+    /// The keys of an object are not in order.
+    Unordered,
+}
+
+type Written = Result<(), Interruption>;
+
+impl From<ParseError> for Interruption {
+    fn from(error: ParseError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Appends canonical text to one growing string, never beyond `limit` bytes and never aborting for want of memory.
@@ -28,14 +58,6 @@ impl Writer {
 
     pub(crate) fn len(&self) -> usize {
         self.out.len()
-    }
-
-    pub(crate) fn written(&self) -> &str {
-        &self.out
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.out.clear();
     }
 
     /// Makes room for `bytes` more at once.
@@ -65,7 +87,7 @@ impl Writer {
         let begin = self.next_member()?;
         self.text(key)?;
         self.raw(self.colon())?;
-        self.value(value, 0).map(|()| begin)
+        self.value(value).map(|()| begin)
     }
 
     /// The same with a value that stands in `json` as it would be written.
@@ -99,123 +121,168 @@ impl Writer {
 
     /// The whole root object from a scanner that stands at its brace.
     pub(crate) fn root(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
-        self.object(scanner, 0)?;
+        self.container(scanner, true)?;
         if self.style == Style::File { self.raw("\n") } else { Ok(()) }
     }
 
-    /// One value from the scanner; `depth` containers are open around it, the root object not counted.
+    /// One value from the scanner.
     #[inline(always)]
-    pub(crate) fn value(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
-        match scanner.peek() {
-            b'{' => {
-                scanner.check_depth(depth)?;
-                self.object(scanner, depth + 1)
-            }
-            b'[' => {
-                scanner.check_depth(depth)?;
-                self.array(scanner, depth + 1)
-            }
-            b'"' => {
-                let string = scanner.string()?;
-                self.quoted(string, scanner.text())
-            }
-            _ => {
-                let scalar = scanner.scalar()?;
-                self.raw(scalar.of(scanner.text()))
+    pub(crate) fn value(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
+        if matches!(scanner.peek(), b'{' | b'[') { self.container(scanner, false) } else { self.scalar(scanner) }
+    }
+
+    /// Whether the value stands in the text as it would be written. Forgets what was written before.
+    pub(crate) fn would_write(&mut self, text: &str, value: Span) -> Result<bool, ParseError> {
+        self.out.clear();
+        match self.element(&mut Scanner::at(text, value.start()), 0, None) {
+            Ok(()) => Ok(self.out == value.of(text)),
+            Err(Interruption::Unordered | Interruption::Failed(ParseError::TooLarge)) => Ok(false),
+            Err(Interruption::Failed(error)) => Err(error),
+        }
+    }
+
+    /// A container. It is written as it stands, and once more if its keys turn out not to be in order.
+    fn container(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
+        let (begin, before) = (scanner.position(), self.out.len());
+        let written = if is_root { self.object(scanner, 0, None) } else { self.element(scanner, 0, None) };
+        match written {
+            Ok(()) => Ok(()),
+            Err(Interruption::Failed(error)) => Err(error),
+            Err(Interruption::Unordered) => {
+                self.out.truncate(before);
+                *scanner = Scanner::at(scanner.text(), begin);
+                self.sorted(scanner, is_root)
             }
         }
     }
 
+    #[inline(never)]
+    fn sorted(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
+        // The text and the result are no longer than the limit each: together no more than three times that.
+        let room = self.limit - self.limit / 4;
+        let order = MemberOrder::of(&mut Scanner::at(scanner.text(), scanner.position()), is_root, room)?;
+        let written =
+            if is_root { self.object(scanner, 0, Some(&order)) } else { self.element(scanner, 0, Some(&order)) };
+        written.map_err(|interruption| match interruption {
+            Interruption::Failed(error) => error,
+            Interruption::Unordered => unreachable!("every object is written in order"),
+        })
+    }
+
+    /// `depth` containers are open around the element, the root object not counted.
+    #[inline(always)]
+    fn element(&mut self, scanner: &mut Scanner<'_>, depth: u32, order: Option<&MemberOrder>) -> Written {
+        match scanner.peek() {
+            b'{' => {
+                scanner.check_depth(depth)?;
+                self.object(scanner, depth + 1, order)
+            }
+            b'[' => {
+                scanner.check_depth(depth)?;
+                self.array(scanner, depth + 1, order)
+            }
+            _ => Ok(self.scalar(scanner)?),
+        }
+    }
+
+    #[inline(always)]
+    fn scalar(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ParseError> {
+        if scanner.peek() == b'"' {
+            let string = scanner.string()?;
+            return self.quoted(string, scanner.text());
+        }
+        let scalar = scanner.scalar()?;
+        self.raw(scalar.of(scanner.text()))
+    }
+
     /// `depth` containers are open around the elements, this one included and the root object not.
-    fn array(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+    fn array(&mut self, scanner: &mut Scanner<'_>, depth: u32, order: Option<&MemberOrder>) -> Written {
         if !scanner.enter(b']') {
-            return self.raw("[]");
+            return Ok(self.raw("[]")?);
         }
         self.raw("[")?;
         loop {
             self.line(depth + 1)?;
-            self.value(scanner, depth)?;
+            self.element(scanner, depth, order)?;
             if !scanner.next_element(b']')? {
                 break;
             }
             self.raw(",")?;
         }
         self.line(depth)?;
-        self.raw("]")
+        Ok(self.raw("]")?)
     }
 
     /// As `array`.
-    fn object(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
-        if !scanner.enter(b'}') {
-            return self.raw("{}");
+    fn object(&mut self, scanner: &mut Scanner<'_>, depth: u32, order: Option<&MemberOrder>) -> Written {
+        if let Some(members) = order.and_then(|order| order.of_object(scanner.position())) {
+            return self.unordered_object(scanner, members, depth, order);
         }
-        let start = self.out.len();
-        let mut order = KeyOrderCheck::new(scanner.text());
+        if !scanner.enter(b'}') {
+            return Ok(self.raw("{}")?);
+        }
+        let mut check = KeyOrderCheck::new(scanner.text());
         self.raw("{")?;
         loop {
             self.line(depth + 1)?;
-            let name = scanner.key()?;
-            order.take(name);
-            self.name(name, scanner.text())?;
-            self.value(scanner, depth)?;
+            let key = scanner.key()?;
+            if key.escaped && depth == 0 {
+                scanner.check_unicode(key)?;
+            }
+            check.take(key);
+            if !check.holds && order.is_none() {
+                return Err(Interruption::Unordered);
+            }
+            self.key(key, scanner.text())?;
+            self.element(scanner, depth, order)?;
             if !scanner.next_element(b'}')? {
                 break;
             }
             self.raw(",")?;
         }
-        if !order.holds {
-            self.sort(scanner.text().len(), start, depth + 1)?;
-        }
         self.line(depth)?;
-        self.raw("}")
+        Ok(self.raw("}")?)
     }
 
-    /// Puts the members of the object that began at `start` in order, the last of equal names winning. `scanner` is the
-    /// length of the text that they were read from.
-    fn sort(&mut self, scanner: usize, start: usize, indent: u32) -> Result<(), ParseError> {
-        let mut count = 0;
-        each_member(&self.out[start..], |_| count += 1)?;
-        // That text, what is written, a copy of it and the list below: no more than three times the limit.
-        let held = scanner + 2 * self.out.len() + count * size_of::<u32>();
-        if held > self.limit * 3 - self.limit / 4 {
-            return Err(ParseError::TooLarge);
-        }
-        let (mut written, mut members) = (String::new(), Vec::new());
-        written.try_reserve_exact(self.out.len() - start).map_err(|_| ParseError::OutOfMemory)?;
-        members.try_reserve_exact(count).map_err(|_| ParseError::OutOfMemory)?;
-        written.push_str(&self.out[start..]);
-        each_member(&written, |begin| members.push(begin as u32))?;
-        let name =
-            |begin: u32| Scanner::at(&written, begin as usize).string().map_or("", |name| name.span.of(&written));
-        members.sort_unstable_by(|a, b| compare(name(*a), name(*b)).then(a.cmp(b)));
-        self.out.truncate(start);
+    /// An object from its members, which begin there.
+    #[inline(always)]
+    fn unordered_object(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        members: &[u32],
+        depth: u32,
+        order: Option<&MemberOrder>,
+    ) -> Written {
+        let mut end = 0;
         self.raw("{")?;
         for (index, begin) in members.iter().enumerate() {
-            if members.get(index + 1).is_some_and(|next| compare(name(*begin), name(*next)).is_eq()) {
-                continue;
-            }
-            if self.out.len() > start + 1 {
+            if index > 0 {
                 self.raw(",")?;
             }
-            self.line(indent)?;
-            let mut member = Scanner::at(&written, *begin as usize);
-            member.key()?;
-            let end = member.value()?.end();
-            self.raw(&written[*begin as usize..end])?;
+            self.line(depth + 1)?;
+            let mut member = Scanner::at(scanner.text(), *begin as usize);
+            let key = member.key()?;
+            self.key(key, member.text())?;
+            self.element(&mut member, depth, order)?;
+            end = end.max(member.position());
         }
-        Ok(())
+        // The last member in the text is always among them.
+        *scanner = Scanner::at(scanner.text(), end);
+        scanner.next_element(b'}')?;
+        self.line(depth)?;
+        Ok(self.raw("}")?)
     }
 
-    /// A name and the colon.
+    /// A key and the colon.
     #[inline(always)]
-    fn name(&mut self, name: Quoted, scanner: &str) -> Result<(), ParseError> {
+    fn key(&mut self, key: Quoted, text: &str) -> Result<(), ParseError> {
         let colon = self.colon();
-        let (start, end) = (name.span.start() - 1, name.span.end() + 1);
-        if !self.may_copy(name, scanner) || !scanner.as_bytes()[end..].starts_with(colon.as_bytes()) {
-            self.quoted(name, scanner)?;
+        let (start, end) = (key.span.start() - 1, key.span.end() + 1);
+        if !self.may_copy(key, text) || !text.as_bytes()[end..].starts_with(colon.as_bytes()) {
+            self.quoted(key, text)?;
             return self.raw(colon);
         }
-        self.raw(&scanner[start..end + colon.len()])
+        self.raw(&text[start..end + colon.len()])
     }
 
     fn colon(&self) -> &'static str {
@@ -225,28 +292,25 @@ impl Writer {
     /// In the file: a new line, indented.
     fn line(&mut self, indent: u32) -> Result<(), ParseError> {
         if self.style == Style::File {
-            self.raw("\n")?;
-            for _ in 0..indent {
-                self.raw("  ")?;
-            }
+            self.raw(&DEEPEST_LINE[..1 + 2 * indent as usize])?;
         }
         Ok(())
     }
 
-    /// Whether a string of the scanner is written as it stands there.
+    /// Whether a string is written as it stands in the text.
     #[inline(always)]
-    fn may_copy(&self, string: Quoted, scanner: &str) -> bool {
-        !string.escaped && (self.style == Style::Compact || is_printable_ascii(string.span.of(scanner)))
+    fn may_copy(&self, string: Quoted, text: &str) -> bool {
+        !string.escaped && (self.style == Style::Compact || is_printable_ascii(string.span.of(text)))
     }
 
-    /// A string of the scanner, as it stands there.
+    /// A string of the text.
     #[inline(always)]
-    fn quoted(&mut self, string: Quoted, scanner: &str) -> Result<(), ParseError> {
-        if self.may_copy(string, scanner) {
+    fn quoted(&mut self, string: Quoted, text: &str) -> Result<(), ParseError> {
+        if self.may_copy(string, text) {
             // With its quotes.
-            return self.raw(&scanner[string.span.start() - 1..string.span.end() + 1]);
+            return self.raw(&text[string.span.start() - 1..string.span.end() + 1]);
         }
-        self.characters(characters(string.span.of(scanner)))
+        self.code_points(code_points(string.span.of(text)))
     }
 
     /// A string given as plain text.
@@ -257,54 +321,49 @@ impl Writer {
             self.raw(text)?;
             return self.raw("\"");
         }
-        self.characters(text.chars())
+        self.code_points(text.chars().map(u32::from))
     }
 
-    fn characters(&mut self, characters: impl Iterator<Item = char>) -> Result<(), ParseError> {
+    #[inline(never)]
+    fn code_points(&mut self, code_points: impl Iterator<Item = u32>) -> Result<(), ParseError> {
         self.raw("\"")?;
-        for character in characters {
-            match character {
-                '"' => self.raw("\\\"")?,
-                '\\' => self.raw("\\\\")?,
-                '\n' => self.raw("\\n")?,
-                '\r' => self.raw("\\r")?,
-                '\t' => self.raw("\\t")?,
-                '\u{c}' => self.raw("\\f")?,
-                '\u{8}' => self.raw("\\b")?,
-                ' '..='~' => self.raw(character.encode_utf8(&mut [0; 4]))?,
-                '\u{7f}'.. if self.style == Style::Compact => self.raw(character.encode_utf8(&mut [0; 4]))?,
-                _ => {
+        for code_point in code_points {
+            match char::from_u32(code_point) {
+                Some('"') => self.raw("\\\"")?,
+                Some('\\') => self.raw("\\\\")?,
+                Some('\n') => self.raw("\\n")?,
+                Some('\r') => self.raw("\\r")?,
+                Some('\t') => self.raw("\\t")?,
+                Some('\u{c}') => self.raw("\\f")?,
+                Some('\u{8}') => self.raw("\\b")?,
+                Some(character) if is_raw(character, self.style) => self.raw(character.encode_utf8(&mut [0; 4]))?,
+                Some(character) => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
-                        self.unit(*unit)?;
+                        self.unit((*unit).into())?;
                     }
                 }
+                None => self.unit(code_point)?,
             }
         }
         self.raw("\"")
     }
 
-    fn unit(&mut self, unit: u16) -> Result<(), ParseError> {
-        let digit = |shift: u16| char::from_digit(u32::from(unit >> shift & 15), 16).unwrap_or('0');
+    /// The escape of one UTF-16 unit, perhaps a surrogate.
+    fn unit(&mut self, unit: u32) -> Result<(), ParseError> {
+        let digit = |shift: u32| char::from_digit(unit >> shift & 15, 16).unwrap_or('0');
         let escape = ['\\', 'u', digit(12), digit(8), digit(4), digit(0)];
         escape.iter().try_for_each(|character| self.raw(character.encode_utf8(&mut [0; 4])))
     }
 }
 
-fn is_printable_ascii(text: &str) -> bool {
-    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
+/// Whether a character that has no short escape stands for itself.
+fn is_raw(character: char, style: Style) -> bool {
+    match style {
+        Style::Compact => character >= ' ',
+        Style::File => matches!(character, ' '..='~'),
+    }
 }
 
-/// Where each member of an object begins that was written up to its last member.
-fn each_member(written: &str, mut member: impl FnMut(usize)) -> Result<(), ParseError> {
-    let mut scanner = Scanner::at(written, 0);
-    scanner.enter(b'}');
-    loop {
-        member(scanner.position());
-        scanner.key()?;
-        let end = scanner.value()?.end();
-        if end == written.len() {
-            return Ok(());
-        }
-        scanner.next_element(b'}')?;
-    }
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }

@@ -1,0 +1,129 @@
+use super::string::{KeyOrderCheck, compare};
+use super::{ParseError, Scanner};
+
+/// The objects of a text whose keys are not in order, and their members in order. Made in one pass over the text, so
+/// that nested objects are not sorted again with each one around them.
+#[derive(Default)]
+pub(super) struct MemberOrder {
+    /// In the order of the text.
+    objects: Vec<UnorderedObject>,
+    /// Where the members of each object begin, in key order, only the last of equal keys.
+    members: Vec<u32>,
+}
+
+struct UnorderedObject {
+    begin: u32,
+    /// Its first member among all, and behind its last.
+    first: u32,
+    end: u32,
+}
+
+impl MemberOrder {
+    /// Of the container that the scanner stands at, in at most `room` bytes.
+    pub(super) fn of(scanner: &mut Scanner<'_>, is_root: bool, room: usize) -> Result<Self, ParseError> {
+        let mut search = Search { order: Self::default(), open: Vec::new(), room };
+        if is_root {
+            search.object(scanner, 0)?
+        } else {
+            search.value(scanner, 0)?
+        }
+        search.order.objects.sort_unstable_by_key(|object| object.begin);
+        Ok(search.order)
+    }
+
+    /// The members of the object that begins there; `None`: they are in order as they stand.
+    pub(super) fn of_object(&self, begin: usize) -> Option<&[u32]> {
+        let found = self.objects.binary_search_by_key(&begin, |object| object.begin as usize).ok()?;
+        let UnorderedObject { first, end, .. } = self.objects[found];
+        Some(&self.members[first as usize..end as usize])
+    }
+}
+
+struct Search {
+    order: MemberOrder,
+    /// Where the members of the objects begin that are still open.
+    open: Vec<u32>,
+    room: usize,
+}
+
+impl Search {
+    /// `depth` containers are open around the value, the root object not counted.
+    fn value(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        match scanner.peek() {
+            b'{' => {
+                scanner.check_depth(depth)?;
+                self.object(scanner, depth + 1)
+            }
+            b'[' => {
+                scanner.check_depth(depth)?;
+                self.array(scanner, depth + 1)
+            }
+            _ => scanner.scalar().map(drop),
+        }
+    }
+
+    fn array(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        if scanner.enter(b']') {
+            loop {
+                self.value(scanner, depth)?;
+                if !scanner.next_element(b']')? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, scanner: &mut Scanner<'_>, depth: u32) -> Result<(), ParseError> {
+        let (begin, first) = (scanner.position(), self.open.len());
+        if scanner.enter(b'}') {
+            let mut order = KeyOrderCheck::new(scanner.text());
+            loop {
+                push(&mut self.open, scanner.position() as u32)?;
+                self.check_room()?;
+                let key = scanner.key()?;
+                if key.escaped && depth == 0 {
+                    scanner.check_unicode(key)?;
+                }
+                order.take(key);
+                self.value(scanner, depth)?;
+                if !scanner.next_element(b'}')? {
+                    break;
+                }
+            }
+            if !order.holds {
+                self.sort(scanner.text(), begin, first)?;
+            }
+            self.open.truncate(first);
+        }
+        Ok(())
+    }
+
+    /// Notes the object that began at `begin` and whose members are the open ones from `first`.
+    fn sort(&mut self, text: &str, begin: usize, first: usize) -> Result<(), ParseError> {
+        let order = |left: u32, right: u32| compare(&text[left as usize + 1..], &text[right as usize + 1..]);
+        let sorted = &mut self.open[first..];
+        sorted.sort_unstable_by(|left, right| order(*left, *right).then(left.cmp(right)));
+        let first = self.order.members.len() as u32;
+        for (index, member) in sorted.iter().enumerate() {
+            if sorted.get(index + 1).is_none_or(|next| order(*member, *next).is_ne()) {
+                push(&mut self.order.members, *member)?;
+            }
+        }
+        let end = self.order.members.len() as u32;
+        push(&mut self.order.objects, UnorderedObject { begin: begin as u32, first, end })?;
+        self.check_room()
+    }
+
+    fn check_room(&self) -> Result<(), ParseError> {
+        let members = self.open.len() + self.order.members.len();
+        let taken = members * size_of::<u32>() + self.order.objects.len() * size_of::<UnorderedObject>();
+        if taken > self.room { Err(ParseError::TooLarge) } else { Ok(()) }
+    }
+}
+
+fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), ParseError> {
+    list.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
+    list.push(item);
+    Ok(())
+}
