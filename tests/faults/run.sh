@@ -21,13 +21,11 @@ card=$(mktemp)
 trap 'rm -f "$card"' EXIT
 failed=()
 only_not_yet=false
-if [ "${1:-}" = --not-yet ]; then
-    only_not_yet=true
-    shift
-fi
+[ "${1:-}" != --not-yet ] || only_not_yet=true
 for script in "$here"/row*.py "$here"/row*.sh "$here"/odd*.py "$here"/refused_calls.py; do
     [ -x "$script" ] || continue
-    not_yet=false
+    not_yet=$only_not_yet # odd_programs.py chooses among its programs itself
+    [ "$(basename "$script")" = odd_programs.py ] || not_yet=false
     ! grep -qxF "$(basename "$script")" "$here/not_yet.txt" || not_yet=true
     [ $not_yet = $only_not_yet ] || continue
     started=$SECONDS
