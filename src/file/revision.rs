@@ -53,7 +53,10 @@ fn revision_by_content(store: &FileFlagStore, before: Duration) -> Result<u64> {
     let mut bytes = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     let opened = loop {
-        let opened = load::load_once(path, store.options.max_bytes, &store.history, &mut bytes)?;
+        let opened = match load::load_once(path, store.options.max_bytes, &store.history, &mut bytes) {
+            Err(error) if load::is_gone(&error) && attempts.next().is_some() => continue,
+            opened => opened?,
+        };
         store.cache.invalidate_unless(opened.as_ref().map(|opened| &opened.stamp));
         let Some(opened) = opened else {
             return Ok(MISSING);

@@ -14,7 +14,7 @@ mod simd;
 mod thread;
 
 pub(crate) use access_list::share_lock;
-pub(crate) use attributes::{copy_attributes, set_permissions};
+pub(crate) use attributes::{PERMISSIONS, copy_attributes, set_permissions};
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
@@ -26,7 +26,7 @@ pub(crate) use process::is_privileged;
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
-pub(crate) use thread::{STACK, is_current_thread, spawn, thread_number, without_cancellation, without_sigxfsz};
+pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, thread_number, without_cancellation, without_sigxfsz};
 
 use std::io;
 
