@@ -15,7 +15,7 @@ SECONDS = 1800
 def names():
     with open(os.path.join(common.HERE, "not_yet.txt"), encoding="utf-8") as file:
         waiting = file.read().split("\n")
-    for source in sorted(glob.glob(os.path.join(common.TESTS, "c", "odd*.c"))):
+    for source in sorted(glob.glob(os.path.join(common.ROOT, "tests", "c", "odd*.c"))):
         with open(source, encoding="utf-8") as file:
             wanted = file.readline() == "/* run: odd */\n"
         if wanted and (os.path.basename(source) in waiting) == NOT_YET:
