@@ -319,7 +319,8 @@ double flagstore_get_double(const flagstore_t *store,
                             flagstore_error_t **error);
 
 /* The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
-   NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`. */
+   NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`. So is one with the
+   escape of a lone surrogate (half an emoji), which UTF-8 cannot hold: `flagstore_get` hands out the escape. */
 char *flagstore_get_string(const flagstore_t *store,
                            const char *key,
                            const char *fallback,

@@ -58,7 +58,8 @@ pub extern "C" fn flagstore_get_double(
 }
 
 /// The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
-/// NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`.
+/// NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`. So is one with the
+/// escape of a lone surrogate (half an emoji), which UTF-8 cannot hold: `flagstore_get` hands out the escape.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_string(
     store: *const flagstore_t,
@@ -169,7 +170,13 @@ pub(super) fn read_text(
     copy: impl Fn(&str) -> Result<*mut c_char>,
 ) -> Result<*mut c_char> {
     let text = |value: ValueRef<'_>| value.to_text().map(|text| text.map(|text| copy(&text))).transpose();
-    read(store, key, "a string", text)?.unwrap_or(Ok(Ok(ptr::null_mut())))?
+    let found = read(store, key, "a string", text).map_err(|error| match error {
+        Error::TypeMismatch { found: Kind::String, .. } => {
+            mismatch(key, Kind::String, "a string without lone surrogates")
+        }
+        other => other,
+    });
+    found?.unwrap_or(Ok(Ok(ptr::null_mut())))?
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.
