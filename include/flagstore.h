@@ -1,34 +1,45 @@
-/*
- * flagstore: feature flags in one JSON file that people can read.
- *
- * A store maps a flag's key to any JSON value. Rules that hold for every function:
- *
- *  1. Every function that can fail takes a last argument `flagstore_error_t **error`, which may be NULL. Otherwise
- *     NULL is stored there first, and an error object only on failure: the variable need not be initialised.
- *  2. flagstore_free releases everything the library hands out. Never give it to free(), nor the library what it
- *     did not hand out.
- *  3. NULL for a required pointer, text that is not UTF-8, and a handle of another kind are
- *     FLAGSTORE_INVALID_ARGUMENT, never a crash.
- *  4. A store may be used from any number of threads at once, without locking by the caller. `const flagstore_t *`
- *     marks the calls that only read.
- *  5. JSON handed out is compact, in UTF-8 (non-ASCII unescaped), object keys sorted at every level, NUL-terminated,
- *     without raw NUL bytes. Numbers keep the exact digits that were stored. JSON handed in may have any layout; a
- *     value may nest 127 levels. An object that repeats a key means its last value.
- *  6. Structs that callers fill begin with their size and may be shorter than the library knows; zero means the
- *     default in every field.
- *  7. Callbacks get their userdata first, are never called with a lock held, and must not throw.
- *  8. Nothing is printed unless logging is asked for. A bug in the library is FLAGSTORE_INTERNAL, no abort. errno is
- *     not part of the contract. No function may be called from a signal handler.
- *  9. Threads, processes and fork: any number of processes may share a file. A store opened before fork works in the
- *     child. The library stays loaded after dlclose.
- *
- * The file is one JSON object, written as Python's json.dump(flags, file, indent=2, sort_keys=True) writes it, with a
- * newline at the end. A change takes a lock (the file .NAME.lock beside it, which stays), writes .NAME.tmp, syncs it,
- * renames it over the file and syncs the directory. Other programs should replace the file too, not overwrite it in
- * place.
- *
- * This file is generated from the library's source by its build: do not edit it.
- */
+/* flagstore: feature flags in one JSON file that people can read.
+
+   A store maps a flag's key to one JSON value. These rules hold for every function:
+
+    1. Names begin with flagstore_, types end in _t, constants begin with FLAGSTORE_. Constants are
+       plain numbers, no enums: later versions may add to them.
+    2. A function that can fail takes `flagstore_error_t **error` as its last argument, which may
+       be NULL. Otherwise the function stores NULL there first, and an error object only on failure:
+       the variable need not be initialised, and it is NULL after success. There is no hidden "last
+       error", and errno means nothing after a call.
+    3. What comes back as `char *` or as a handle belongs to the caller, who releases it with
+       flagstore_free, never with free(). What comes back as `const char *` is borrowed: its comment
+       says for how long it lives. Whatever the caller passes in stays the caller's; the library
+       copies what it keeps.
+    4. NULL for a pointer that is not said to be optional, text that is not UTF-8, and a handle of
+       another kind are FLAGSTORE_INVALID_ARGUMENT, never a crash. A handle that was freed, or a
+       pointer to anything else, is a bug of the caller, as everywhere in C.
+    5. A store may be used from any number of threads at once without locking. `const flagstore_t *`
+       marks calls that only read. An object is freed when no other thread is inside a call with it.
+    6. Nothing is printed unless logging was asked for, no signal is raised, and a bug in the
+       library is FLAGSTORE_INTERNAL, not an abort. No function may be called from a signal handler.
+    7. JSON that comes back is compact and in UTF-8 (non-ASCII unescaped), with sorted keys at every
+       level, a NUL at the end and none inside. Numbers keep the exact digits that were stored. JSON
+       that goes in may have any layout, up to 127 levels deep; of a key that an object repeats, the
+       last value counts.
+    8. Structs that the caller fills begin with their size. One of an older header is shorter and
+       works; in a newer one the fields that this library does not know must be zero. Zero means
+       the default in every field.
+    9. No function is a cancellation point: pthread_cancel takes effect after it has returned. Files
+       and threads that the library opens are its own; a host that closes its descriptors makes its
+       calls fail, not hang.
+   10. Callbacks get their userdata first, are never called with a lock held, and must not throw or
+       end their thread.
+   11. Any number of processes may share a file. A store that was opened before fork works in the
+       child. The library stays loaded after dlclose.
+
+   The file is one JSON object, written as Python's json.dump(flags, file, indent=2, sort_keys=True)
+   writes it, with a newline at the end. A change takes a lock (the file .NAME.lock beside it, which
+   stays), writes .NAME.tmp, syncs it, renames it over the file and syncs the directory. Other
+   programs should replace the file too, not overwrite it in place.
+
+   This header is generated from the library's source by its build: do not edit it. */
 
 #ifndef FLAGSTORE_H
 #define FLAGSTORE_H
@@ -50,106 +61,145 @@ extern "C" {
 /* and what does neither. While MAJOR is 0, MINOR may change it too. */
 #define FLAGSTORE_VERSION_PATCH 0
 
-/* ---- Library. ---- */
+/* ---- The library ---- */
+
+/* Any thread may call these functions at any time. */
 
 /* The number of the binary interface that this header describes. */
 #define FLAGSTORE_ABI_VERSION 2
 
-/* The version of the library, "MAJOR.MINOR.PATCH". Static. */
+/* The version of the library that is loaded, "MAJOR.MINOR.PATCH". The string is static. It
+   cannot fail. */
 const char *flagstore_version(void);
 
-/* The number of the library's binary interface: it fits a program if it equals the FLAGSTORE_ABI_VERSION of the
-   header that the program was compiled with. A host that loads the library with dlopen asks this first. */
+/* The number of the loaded library's binary interface. Header and library fit together if it
+   equals FLAGSTORE_ABI_VERSION; a host that loads the library with dlopen asks this first. It
+   cannot fail. */
 uint32_t flagstore_abi_version(void);
 
-/* Whether this build has the feature: "memory", "file", "backend", "snapshot", "batch", "watch",
-   "checked" and "watched" (the read modes). False for a name it does not know, and for NULL. */
+/* Whether the loaded library has the feature of that name: "memory", "file" and "backend" (the
+   kinds of store), "checked" and "watched" (the read modes of a file), "snapshot", "batch",
+   "watch". false for a name that it does not know, and for NULL. */
 bool flagstore_has_feature(const char *name);
 
-/* Frees whatever the library handed out: a string, an error, a store, a snapshot, a batch, a watch. NULL is
-   allowed. No thread may be inside a call
-   that uses the object. A pointer that is none of these, or was freed before, prints one line and aborts. */
+/* Releases what the library handed out as `char *` or as a handle: a string, an error, a store,
+   a snapshot, a batch, a watch. NULL is allowed and does nothing. It returns nothing and cannot
+   fail.
+
+   No other thread may be inside a call that uses the object. What was borrowed from the object
+   (`const char *`) is gone with it; a snapshot or a watch of a freed store lives on.
+
+   A pointer that is none of these, or that was freed before, is a bug of the host: the library
+   writes one line to standard error and calls abort(). */
 void flagstore_free(void *object);
 
-/* ---- Errors: every function that can fail takes a last argument `error`, which may be NULL. Otherwise NULL is stored ---- */
+/* ---- Errors ---- */
 
-/* there first, and on failure an error object, which the caller frees. */
+/* A call that fails logs the error (see "The log"), stores an error object in *error unless
+   `error` is NULL, and returns the value that its comment names. The caller frees the object
+   with flagstore_free.
 
-/* No error. */
+   A code keeps its number for ever. Later versions may add codes: be ready for one that is not
+   listed here. */
+
+/* No error; the code of a NULL error object. */
 #define FLAGSTORE_OK 0
 
-/* NULL, text that is not UTF-8, a handle of another kind, an option out of range. */
+/* The caller's mistake: NULL, text that is not UTF-8, a handle of another kind, an option out of
+   range. */
 #define FLAGSTORE_INVALID_ARGUMENT 1
 
 /* The text given as a value is not one JSON value; the message has line and column. */
 #define FLAGSTORE_INVALID_JSON 2
 
-/* What is stored is not one JSON object; the message has path, line and column. Nothing is overwritten. */
+/* What is stored is not one JSON object; the message has path, line and column. Nothing is
+   overwritten. */
 #define FLAGSTORE_CORRUPT 3
 
-/* The system refused; `flagstore_error_os_code` has errno. */
+/* The system refused; flagstore_error_os_code has its errno. Also: no memory (ENOMEM), or more
+   than max_bytes (EFBIG). */
 #define FLAGSTORE_IO 4
 
-/* The lock was not free within the timeout; nothing was written. */
+/* The lock was not free within the timeout. Nothing was written. */
 #define FLAGSTORE_LOCKED 5
 
 /* The store was opened read-only. */
 #define FLAGSTORE_READ_ONLY 6
 
-/* This backend does not provide the call. */
+/* The backend does not provide the call. */
 #define FLAGSTORE_NOT_IMPLEMENTED 7
 
 /* A typed getter found another type, or a number out of range. */
 #define FLAGSTORE_TYPE_MISMATCH 8
 
-/* A batch expectation did not hold. */
+/* What a batch expected does not hold. Nothing was changed. */
 #define FLAGSTORE_CONFLICT 9
 
-/* A custom or remote backend failed. */
+/* A backend failed, or replied what is not a key or not JSON. */
 #define FLAGSTORE_BACKEND 10
 
-/* The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe. */
+/* The change was made and is visible, but the last fsync failed: it may not survive a power cut.
+   Making the change again is safe. */
 #define FLAGSTORE_NOT_DURABLE 11
 
-/* A remote store was not reached in time; nothing was changed. Reserved: no store of this version gives it by itself. */
+/* A remote store was not reached in time. Nothing was changed. Reserved: in this version only a
+   backend of your own gives it. */
 #define FLAGSTORE_UNAVAILABLE 12
 
-/* A remote store's answer did not come: the change may or may not have been made. Reserved, as above. */
+/* A remote store's answer did not come: the change may have been made or not. Reserved in the
+   same way. */
 #define FLAGSTORE_UNCERTAIN 13
 
-/* A bug in flagstore, caught at the boundary. */
+/* A bug in flagstore, caught before it could harm the host. Please report it. */
 #define FLAGSTORE_INTERNAL 99
 
-/* Why a call failed. Immutable; any thread may read it. Free it with `flagstore_free`. */
+/* Why a call failed. It does not change: any thread may read it. Free it with flagstore_free. */
 typedef struct flagstore_error_t flagstore_error_t;
 
-/* The code of the error, FLAGSTORE_OK for NULL, FLAGSTORE_INVALID_ARGUMENT for what is not an error object. */
+/* The code of the error: one of the above, or what a backend gave. FLAGSTORE_OK (0) for NULL,
+   FLAGSTORE_INVALID_ARGUMENT for what is not an error object. */
 int32_t flagstore_error_code(const flagstore_error_t *error);
 
-/* The message in English, in UTF-8, with the path, key, line and column it is about; lines and columns count from 1,
-   columns in characters. It lives as long as the error object. "" for NULL and for what is not an error object. */
+/* The message in English, in UTF-8. It names the path, key, line and column that it is about;
+   lines and columns count from 1, columns in characters. It may contain anything that a path or
+   key contains, and FLAGSTORE_CONFLICT shows the beginning of the stored value: escape it before
+   it goes to a terminal or a log.
+
+   The string is borrowed from the error object and lives until that is freed. Never NULL: "" for
+   NULL and for what is not an error object. */
 const char *flagstore_error_message(const flagstore_error_t *error);
 
-/* The system's error number (errno) behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0. */
+/* The system's error number (errno) behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE. 0 if there is
+   none, for NULL, and for what is not an error object. */
 int32_t flagstore_error_os_code(const flagstore_error_t *error);
 
-/* The name of an error code, such as "FLAGSTORE_CORRUPT"; "FLAGSTORE_UNKNOWN" for a code this version does not have.
-   Static. */
+/* The name of an error code, such as "FLAGSTORE_CORRUPT". The string is static. It cannot fail:
+   a code that this version does not have is "FLAGSTORE_UNKNOWN". */
 const char *flagstore_error_name(int32_t code);
 
-/* A new error object, to be returned by a backend or freed with `flagstore_free`. A NULL message is "", one that is
-   not UTF-8 is repaired. NULL for the code FLAGSTORE_OK, which is no error. */
-flagstore_error_t *flagstore_error_new(int32_t code,
-                                       const char *message);
+/* A new error object with a code and a copy of `message`. It is for the functions of a backend,
+   which store it in *error; otherwise free it with flagstore_free. Any code will do but
+   FLAGSTORE_OK, which is no error: then NULL. A NULL message is "", one that is not UTF-8 is
+   repaired. */
+flagstore_error_t *flagstore_error_new(int32_t code, const char *message);
 
-/* ---- Log: errors and warnings as they happen. Nothing is printed unless a callback is set here or the environment ---- */
+/* ---- The log ---- */
 
-/* variable FLAGSTORE_LOG names a level (error, warn, info, debug), which sends the lines to standard error. */
+/* Nothing is logged or printed unless somebody asks for it: the program with flagstore_set_log,
+   or its user with the environment variable FLAGSTORE_LOG, which names a level (error, warn,
+   info or debug) and sends lines to standard error. The variable is read once, at the first call
+   of the library, and does not count in a program that runs with rights its user lacks (setuid,
+   setgid).
 
-/* A call failed by the system's doing or by a bug. */
+   Each error is logged once, before the call that failed returns; what happens in a thread of
+   the library, where nobody gets an error, is logged there. A message is one line of UTF-8. It
+   names paths and keys, with control characters escaped, and never shows a stored value. */
+
+/* The system's doing or a bug: FLAGSTORE_IO, FLAGSTORE_NOT_DURABLE, FLAGSTORE_INTERNAL. */
 #define FLAGSTORE_LOG_ERROR 1
 
-/* A call failed by its caller's doing, or something is not as it should be. */
+/* The caller's or somebody else's doing: all other errors; and what works less well than asked
+   for. */
 #define FLAGSTORE_LOG_WARN 2
 
 /* Something worth knowing. */
@@ -158,44 +208,55 @@ flagstore_error_t *flagstore_error_new(int32_t code,
 /* Details for finding bugs. */
 #define FLAGSTORE_LOG_DEBUG 4
 
-/* Takes one log message. `message` is valid during the call only. It may come from any thread that is inside a call
-   of the library, and may itself call the library; it must not throw. */
+/* Takes one message of a FLAGSTORE_LOG_* level. `message` is valid during the call only. The
+   call comes from a thread that is inside a call of the library, or from a thread of the
+   library, and may come from several at once. No lock is held: it may call the library. It must
+   not throw. */
 typedef void (*flagstore_log_fn)(void *userdata, int32_t level, const char *message);
 
-/* Sends every message of `level` and graver to `callback`, instead of wherever they went before. A NULL callback
-   turns the log off. A call that is under way in another thread may still use the callback that was set before.
+/* Sends every message of `level` and graver to `callback`, instead of wherever they went before.
+   A NULL callback turns the log off. `level` is one of FLAGSTORE_LOG_*; 0 or less turns the log
+   off too, more than FLAGSTORE_LOG_DEBUG is as that. It returns nothing and cannot fail.
 
-   `level` is one of FLAGSTORE_LOG_ERROR to FLAGSTORE_LOG_DEBUG; 0 or less is off, more is as DEBUG. Each error is
-   logged once, before the call that failed returns. */
-void flagstore_set_log(flagstore_log_fn callback,
-                       void *userdata,
-                       int32_t level);
+   `userdata` is handed to the callback as it is. A call that is under way in another thread may
+   still use the callback and the userdata that were set before. */
+void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level);
 
-/* ---- Open. ---- */
+/* ---- Opening a store ---- */
+
+/* A store is opened, used from any thread, and freed with flagstore_free when no thread is
+   inside a call on it. Any number of stores, in any number of processes, may be open on one
+   file. */
 
 /* Every read reads the file (the default). Nothing is kept between reads. */
 #define FLAGSTORE_READ_FRESH 0
 
-/* A read is one stat of the file; it is read again only if its size, times or inode differ from what was kept. Reads
-   see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one open descriptor of the file, but no
-   thread. What is kept is used only where a later change is sure to show in the file's times: until they are 20 ms
-   old (2.1 s where they are whole seconds) every read reads the file, except on ext4, XFS, btrfs and tmpfs of Linux
-   6.13 and later; and always on network file systems and FUSE. What changes no time, as a store through mmap may not,
-   is not seen. */
+/* A read is one stat of the file; the file is read again if its size, times or inode have
+   changed. Reads see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one
+   open descriptor, but no thread.
+
+   The cache is used only if a later write is certain to change the timestamps; elsewhere the
+   file is read until its last change is 20 ms old (2.1 s where times are whole seconds), and
+   always on network file systems and FUSE. A write that changes no time, as a store through mmap
+   may not, is not seen. */
 #define FLAGSTORE_READ_CHECKED 1
 
-/* A read is a look into memory: a thread of the library takes the flags anew when the system tells of a change.
-   What this store itself changes is seen at once. What others change is seen when that thread has run, commonly
-   within a millisecond, and after a second at the latest where no event tells (a directory further up is renamed). In
-   between, and wherever there are no events (their number is limited, network file systems have none: one warning in
-   the log), reads are those of FLAGSTORE_READ_CHECKED. It costs what that costs, one thread and two descriptors more,
-   which flagstore_free ends. A child of fork has no such thread: there the store reads as FLAGSTORE_READ_CHECKED. */
+/* A read is a look into memory: a thread of the library reads the file when the system announces
+   a change. This store's own changes are seen at once. Changes of others are seen when that
+   thread has run, commonly within a millisecond, and after a second at the latest where no event
+   announces them (a directory further up is renamed). Until then, and where there are no events
+   (their number is limited, network file systems have none: one warning in the log), reads are
+   as with FLAGSTORE_READ_CHECKED.
+
+   It costs what that costs, and one thread and two descriptors, which flagstore_free ends. A
+   forked child has no such thread: there the store reads as with FLAGSTORE_READ_CHECKED. */
 #define FLAGSTORE_READ_WATCHED 2
 
 /* A change is on stable storage before the call returns (the default). */
 #define FLAGSTORE_SYNC_FULL 0
 
-/* No fsync: atomic for readers and killed processes only. After a power cut the file may be empty or torn. */
+/* No fsync. Readers and killed processes never leave or see half a file, but after a power cut
+   it may be empty or torn. */
 #define FLAGSTORE_SYNC_NONE 1
 
 /* Never torn by a power cut, but the last changes may be missing after it. */
@@ -204,82 +265,95 @@ void flagstore_set_log(flagstore_log_fn callback,
 /* A missing file is an error at open (FLAGSTORE_IO, ENOENT). */
 #define FLAGSTORE_OPEN_EXISTING 1
 
-/* Every change is FLAGSTORE_READ_ONLY, and nothing is created. */
+/* Every change fails with FLAGSTORE_READ_ONLY, and nothing is created. */
 #define FLAGSTORE_OPEN_READ_ONLY 2
 
-/* A store of flags. Any number of threads may use it at once, without locking by the caller. Free it with
-   `flagstore_free` when no thread is inside a call on it. */
+/* A store of flags. Any number of threads may use it at once without locking. Calls that take it
+   as `const` only read. Free it with flagstore_free when no thread is inside a call on it. */
 typedef struct flagstore_t flagstore_t;
 
-/* Options of a file store. Set all of it to zero, then `size` to sizeof(flagstore_file_options_t); zero means the
-   default in every field. */
+/* Options of a file store. Set all of it to zero, then `size` to
+   sizeof(flagstore_file_options_t), then what you want; zero means the default in every field. */
 typedef struct {
   /* sizeof(flagstore_file_options_t) */
   size_t size;
-  /* FLAGSTORE_READ_* */
+  /* one of FLAGSTORE_READ_* */
   int32_t read_mode;
-  /* FLAGSTORE_SYNC_FULL, FLAGSTORE_SYNC_NONE (may be empty or torn after a power cut) or FLAGSTORE_SYNC_ORDERED */
+  /* one of FLAGSTORE_SYNC_* */
   int32_t durability;
   /* FLAGSTORE_OPEN_*, added up */
   uint32_t flags;
-  /* how long a change waits for the lock, in milliseconds; 0: 5000; -1: for ever; then FLAGSTORE_LOCKED */
+  /* how long a change waits for the lock, in milliseconds, before it fails with
+     FLAGSTORE_LOCKED; 0: 5000; -1: for ever */
   int32_t lock_timeout_ms;
   /* permission bits of a created file; 0: 0666 less the umask */
   uint32_t mode;
-  /* 0 */
+  /* must be 0 */
   uint32_t reserved;
-  /* a larger file or result is FLAGSTORE_IO (EFBIG); 0: 256 MiB; at most 4 GiB are ever read */
+  /* a larger file or result fails with FLAGSTORE_IO (EFBIG); 0: 256 MiB; at most 4 GiB are
+     ever read */
   uint64_t max_bytes;
 } flagstore_file_options_t;
 
-/* Opens an empty store in memory, for the life of the process. To be freed; NULL on failure. */
+/* Opens an empty store in memory, which ends with the handle: nothing is written anywhere. The
+   caller frees it with flagstore_free. NULL on failure. */
 flagstore_t *flagstore_memory_open(flagstore_error_t **error);
 
-/* Opens the JSON file at `path` with the default options; creates it ("{}") if it is missing. To be freed; NULL on
-   failure: FLAGSTORE_IO for a missing directory, a link to nowhere, a path that is not a regular file, a refusal.
+/* Opens the JSON file at `path` with the default options, and creates it ("{}") if it is
+   missing. The caller frees the store with flagstore_free. NULL on failure: FLAGSTORE_IO for a
+   missing directory, a link to nowhere, a path that is not a regular file, or a refusal.
 
-   The content is not read yet: a corrupt file is reported by the first call that needs it. A relative path is
-   resolved now, so that a later change of directory does no harm. */
-flagstore_t *flagstore_file_open(const char *path,
-                                 flagstore_error_t **error);
+   The content is not read yet: a corrupt file is reported by the first call that needs it. A
+   relative path is resolved now: a later chdir does no harm. */
+flagstore_t *flagstore_file_open(const char *path, flagstore_error_t **error);
 
-/* The same with options; NULL options are the defaults. FLAGSTORE_INVALID_ARGUMENT for a value out of range, and for
-   a larger struct of a newer header that asks for what this library does not have. */
+/* As flagstore_file_open, with options; NULL options are the defaults. The caller frees the
+   store with flagstore_free. NULL on failure: also FLAGSTORE_INVALID_ARGUMENT for an option out
+   of range, and for the larger struct of a newer header that asks for what this library does not
+   have. */
 flagstore_t *flagstore_file_open_with(const char *path,
                                       const flagstore_file_options_t *options,
                                       flagstore_error_t **error);
 
-/* ---- The contract: the five calls that every store answers. Keys and JSON are NUL-terminated UTF-8. ---- */
+/* ---- The contract ---- */
 
-/* The flag's value as compact JSON text, to be freed. NULL with *error NULL: there is no such flag; NULL with *error
-   set: the call failed. A stored null is the text "null". */
-char *flagstore_get(const flagstore_t *store,
-                    const char *key,
-                    flagstore_error_t **error);
+/* Five calls that every store answers. Keys and JSON are UTF-8 text that ends with a NUL. A key
+   is any text, the empty one included; a value is one JSON value. Each call is atomic: other
+   threads and processes see all of it or nothing. */
 
-/* Stores the JSON value that `json` spells under `key`. true: done; false: failed, and nothing has changed, except
-   under FLAGSTORE_NOT_DURABLE. FLAGSTORE_INVALID_JSON if the text is not one JSON value. */
+/* The flag's value as compact JSON text. The caller frees it with flagstore_free. NULL with
+   *error NULL: there is no such flag. NULL with *error set: the call failed. A stored null is
+   the text "null", not NULL. */
+char *flagstore_get(const flagstore_t *store, const char *key, flagstore_error_t **error);
+
+/* Stores the JSON value that `json` spells under `key`, whatever was there before; both are
+   copied. true: done. false: the call failed and nothing has changed, except under
+   FLAGSTORE_NOT_DURABLE. FLAGSTORE_INVALID_JSON if the text is not one JSON value. */
 bool flagstore_set(flagstore_t *store,
                    const char *key,
                    const char *json,
                    flagstore_error_t **error);
 
-/* Removes the flag. true: it existed; false with *error NULL: it did not; false with *error set: the call failed. */
-bool flagstore_delete(flagstore_t *store,
-                      const char *key,
-                      flagstore_error_t **error);
+/* Removes the flag. true: it existed. false with *error NULL: it did not. false with *error set:
+   the call failed, and nothing has changed, except under FLAGSTORE_NOT_DURABLE. */
+bool flagstore_delete(flagstore_t *store, const char *key, flagstore_error_t **error);
 
-/* Every flag as of one moment, as one compact JSON object, to be freed; NULL: failed. */
+/* Every flag as of one moment, as one compact JSON object with sorted keys. The caller frees it
+   with flagstore_free. NULL: the call failed. */
 char *flagstore_list_all(const flagstore_t *store, flagstore_error_t **error);
 
-/* The number of flags; -1: failed. */
+/* The number of flags. -1: the call failed. */
 int64_t flagstore_len(const flagstore_t *store, flagstore_error_t **error);
 
-/* ---- Typed values: the getters answer `fallback` if the flag is absent (no error), of another type or out of range ---- */
+/* ---- Typed values ---- */
 
-/* (FLAGSTORE_TYPE_MISMATCH), or unreadable (the error). */
+/* Each getter returns the value, or `fallback` if it has no value to return: the flag is absent,
+   which is no error; its value is of another type or out of range, FLAGSTORE_TYPE_MISMATCH; or
+   the call failed.
 
-/* The flag does not exist. */
+   Only flagstore_get_string allocates memory that the caller frees. */
+
+/* There is no such flag. */
 #define FLAGSTORE_TYPE_ABSENT 0
 
 /* null */
@@ -288,83 +362,91 @@ int64_t flagstore_len(const flagstore_t *store, flagstore_error_t **error);
 /* true or false */
 #define FLAGSTORE_TYPE_BOOL 2
 
-/* Any number. */
+/* any number */
 #define FLAGSTORE_TYPE_NUMBER 3
 
-/* A string. */
+/* a string */
 #define FLAGSTORE_TYPE_STRING 4
 
-/* An array. */
+/* an array */
 #define FLAGSTORE_TYPE_ARRAY 5
 
-/* An object. */
+/* an object */
 #define FLAGSTORE_TYPE_OBJECT 6
 
-/* The boolean under `key`. */
+/* The boolean under `key`; `fallback` if there is none, or on failure. */
 bool flagstore_get_bool(const flagstore_t *store,
                         const char *key,
                         bool fallback,
                         flagstore_error_t **error);
 
-/* The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2. */
+/* The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2.
+   `fallback` if there is none, or on failure. */
 int64_t flagstore_get_int64(const flagstore_t *store,
                             const char *key,
                             int64_t fallback,
                             flagstore_error_t **error);
 
-/* The number under `key` as the nearest double; one too large for a double (1e400) is FLAGSTORE_TYPE_MISMATCH. */
+/* The number under `key` as the nearest double; one that is too large for a double (1e400) is
+   FLAGSTORE_TYPE_MISMATCH. `fallback` if there is none, or on failure. */
 double flagstore_get_double(const flagstore_t *store,
                             const char *key,
                             double fallback,
                             flagstore_error_t **error);
 
-/* The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
-   NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`. So is one with the
-   escape of a lone surrogate (half an emoji), which UTF-8 cannot hold: `flagstore_get` hands out the escape. */
+/* The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
+   or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
+   is returned. A string that contains U+0000, which a C string cannot carry, is
+   FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
+   (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON. */
 char *flagstore_get_string(const flagstore_t *store,
                            const char *key,
                            const char *fallback,
                            flagstore_error_t **error);
 
-/* The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there is none; -1: failed. */
-int32_t flagstore_get_type(const flagstore_t *store,
-                           const char *key,
-                           flagstore_error_t **error);
+/* The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there
+   is no such flag. -1: the call failed. */
+int32_t flagstore_get_type(const flagstore_t *store, const char *key, flagstore_error_t **error);
 
-/* Stores a boolean. Returns and fails as `flagstore_set`. */
+/* Stores a boolean. true: done. false: failed, as flagstore_set. */
 bool flagstore_set_bool(flagstore_t *store, const char *key, bool value, flagstore_error_t **error);
 
-/* Stores an integer. Returns and fails as `flagstore_set`. */
+/* Stores an integer. true: done. false: failed, as flagstore_set. */
 bool flagstore_set_int64(flagstore_t *store,
                          const char *key,
                          int64_t value,
                          flagstore_error_t **error);
 
-/* Stores a double with the shortest digits that mean it, as Python's repr spells them (0.1, 1e+16, 100000.0).
-   FLAGSTORE_INVALID_ARGUMENT for NaN and the infinities. Returns and fails as `flagstore_set` otherwise. */
+/* Stores a double with the shortest digits that mean it, as Python spells them (0.1, 1e+16,
+   100000.0). true: done. false: failed, as flagstore_set; FLAGSTORE_INVALID_ARGUMENT for NaN and
+   the infinities, which JSON lacks. */
 bool flagstore_set_double(flagstore_t *store,
                           const char *key,
                           double value,
                           flagstore_error_t **error);
 
-/* Stores a string, given as plain UTF-8 text (not JSON). Returns and fails as `flagstore_set`. */
+/* Stores a string, given as plain UTF-8 text (not as JSON), which is copied. true: done. false:
+   failed, as flagstore_set. */
 bool flagstore_set_string(flagstore_t *store,
                           const char *key,
                           const char *value,
                           flagstore_error_t **error);
 
-/* ---- The same by pointer and length, for C++ string_view, Go strings, and keys that contain U+0000. A NULL pointer is ---- */
+/* ---- The same by pointer and length ---- */
 
-/* refused even with length 0. */
+/* For C++ string_view, Go strings, and keys that contain U+0000. Lengths count bytes. The text
+   needs no NUL behind it, and no byte past its length is read. NULL is refused even with length
+   0: pass "" for the empty key. What is returned ends with a NUL that its length does not count. */
 
-/* As `flagstore_get`. The length of the result in bytes, without its NUL, goes to `json_len`, which may be NULL. */
+/* As flagstore_get: the JSON text, to be freed with flagstore_free, or NULL if there is no such
+   flag or the call failed. Its length goes to `json_len`, which may be NULL; it is 0 with NULL. */
 char *flagstore_get_n(const flagstore_t *store,
                       const char *key,
                       size_t key_len,
                       size_t *json_len,
                       flagstore_error_t **error);
 
-/* As `flagstore_set`. */
+/* As flagstore_set. true: done. false: failed. */
 bool flagstore_set_n(flagstore_t *store,
                      const char *key,
                      size_t key_len,
@@ -372,103 +454,120 @@ bool flagstore_set_n(flagstore_t *store,
                      size_t json_len,
                      flagstore_error_t **error);
 
-/* As `flagstore_delete`. */
+/* As flagstore_delete. true: the flag existed. false: it did not, or the call failed and *error
+   is set. */
 bool flagstore_delete_n(flagstore_t *store,
                         const char *key,
                         size_t key_len,
                         flagstore_error_t **error);
 
-/* As `flagstore_get_bool`. */
+/* As flagstore_get_bool: the value, or `fallback`. */
 bool flagstore_get_bool_n(const flagstore_t *store,
                           const char *key,
                           size_t key_len,
                           bool fallback,
                           flagstore_error_t **error);
 
-/* As `flagstore_get_int64`. */
+/* As flagstore_get_int64: the value, or `fallback`. */
 int64_t flagstore_get_int64_n(const flagstore_t *store,
                               const char *key,
                               size_t key_len,
                               int64_t fallback,
                               flagstore_error_t **error);
 
-/* As `flagstore_get_double`. */
+/* As flagstore_get_double: the value, or `fallback`. */
 double flagstore_get_double_n(const flagstore_t *store,
                               const char *key,
                               size_t key_len,
                               double fallback,
                               flagstore_error_t **error);
 
-/* The string under `key`, to be freed, its length in bytes in `value_len`, which may be NULL; the string may contain
-   NULs and ends with one more. NULL with *error NULL: there is no such flag; NULL with *error set: the call failed,
-   with FLAGSTORE_TYPE_MISMATCH if the value is not a string. */
+/* The string under `key`, without its quotes and escapes; it may contain NULs. The caller frees
+   it with flagstore_free. Its length goes to `value_len`, which may be NULL. NULL with *error
+   NULL: there is no such flag. NULL with *error set: the call failed, with
+   FLAGSTORE_TYPE_MISMATCH if the value is not a string. */
 char *flagstore_get_string_n(const flagstore_t *store,
                              const char *key,
                              size_t key_len,
                              size_t *value_len,
                              flagstore_error_t **error);
 
-/* ---- Snapshots: a consistent picture, read without parsing JSON. The strings are borrowed from the snapshot: they live ---- */
+/* ---- Snapshots ---- */
 
-/* until it is freed, and end with a NUL that is not counted. Any number of threads may read one. */
+/* Every flag as of one moment, to be read without parsing JSON. A snapshot does not change, may
+   outlive its store, and may be read by any number of threads at once.
 
-/* Every flag of a store as of one moment. Immutable; may outlive the store. Free it with `flagstore_free`. */
+   Its strings are borrowed: they live until the snapshot is freed, are not freed themselves, and
+   end with a NUL that their length does not count. These functions log what they are given wrong
+   and return the value that their comment names; they have no error argument. */
+
+/* Every flag of a store as of one moment. Free it with flagstore_free when nobody uses its
+   strings any more. */
 typedef struct flagstore_snapshot_t flagstore_snapshot_t;
 
-/* Takes a snapshot, to be freed; NULL: failed. One of a memory store shares the flags with it and copies nothing. */
-flagstore_snapshot_t *flagstore_snapshot(const flagstore_t *store,
-                                         flagstore_error_t **error);
+/* Takes a snapshot of the store. The caller frees it with flagstore_free. NULL: the call failed.
+   A snapshot of a memory store shares the flags with it and copies nothing. */
+flagstore_snapshot_t *flagstore_snapshot(const flagstore_t *store, flagstore_error_t **error);
 
-/* The number of flags; 0 for NULL. */
+/* The number of flags. 0 for NULL and for what is not a snapshot. */
 size_t flagstore_snapshot_count(const flagstore_snapshot_t *snapshot);
 
-/* The key at `index`, counted from 0 in byte order, its length in bytes in `len`, which may be NULL. NULL past the
-   end. */
-const char *flagstore_snapshot_key(const flagstore_snapshot_t *snapshot,
-                                   size_t index,
-                                   size_t *len);
+/* The key at `index`, which counts from 0 in byte order. Its length goes to `len`, which may be
+   NULL. The string is borrowed from the snapshot. NULL past the end. */
+const char *flagstore_snapshot_key(const flagstore_snapshot_t *snapshot, size_t index, size_t *len);
 
-/* The compact JSON text of the value at `index`, as `flagstore_snapshot_key`. */
+/* The compact JSON text of the value at `index`, with its length in `len`, which may be NULL.
+   The string is borrowed from the snapshot. NULL past the end. */
 const char *flagstore_snapshot_value(const flagstore_snapshot_t *snapshot,
                                      size_t index,
                                      size_t *len);
 
-/* The compact JSON text of the value under `key`, its length in `len`, which may be NULL. NULL: no such flag. */
+/* The compact JSON text of the value under `key`, with its length in `len`, which may be NULL.
+   The string is borrowed from the snapshot. NULL if there is no such flag, and for a key that is
+   NULL or not UTF-8. */
 const char *flagstore_snapshot_find(const flagstore_snapshot_t *snapshot,
                                     const char *key,
                                     size_t *len);
 
-/* As `flagstore_snapshot_find`, for a key of `key_len` bytes, which may contain U+0000. */
+/* As flagstore_snapshot_find, for a key of `key_len` bytes, which may contain U+0000. NULL if
+   there is no such flag. */
 const char *flagstore_snapshot_find_n(const flagstore_snapshot_t *snapshot,
                                       const char *key,
                                       size_t key_len,
                                       size_t *len);
 
-/* The index of the first key that is not less than the `key_len` bytes at `key`, in byte order; the count if there is
-   none. The keys that begin with `key` stand in a row from there. The count too for a key that is NULL or not UTF-8;
-   0 for a NULL snapshot. */
+/* The index of the first key that is not less than the `key_len` bytes at `key`, in byte order;
+   the count if there is none. The keys that begin with `key` stand in a row from there. On
+   failure, for a key that is NULL or not UTF-8, the count too; 0 for what is not a snapshot. */
 size_t flagstore_snapshot_seek(const flagstore_snapshot_t *snapshot,
                                const char *key,
                                size_t key_len);
 
-/* ---- Batches: several changes in one atomic write, with conditions. One thread at a time may build a batch; commit only ---- */
+/* ---- Batches ---- */
 
-/* reads it, and may be called again. */
+/* Several changes in one atomic write, with conditions. One thread at a time may build a batch.
+   Calls that take it as `const` only read it: then any number of threads may use it at once, and
+   commit it again and elsewhere.
 
-/* Changes that are made together, and what they expect. Free it with `flagstore_free`. */
+   What is given is copied. The last word on a key counts: a later set or delete replaces an
+   earlier one, a later expectation an earlier one. The batch is as it was after a call that
+   failed. */
+
+/* Changes that are made together, and what they expect of the store. Free it with
+   flagstore_free. */
 typedef struct flagstore_batch_t flagstore_batch_t;
 
-/* An empty batch, to be freed. */
+/* An empty batch. The caller frees it with flagstore_free. NULL only by a bug of the library. */
 flagstore_batch_t *flagstore_batch_new(void);
 
-/* Will store the JSON value under `key`; the batch's last word on a key counts. false: failed, with
-   FLAGSTORE_INVALID_JSON if the text is not one JSON value, and the batch is as it was. */
+/* Will store the JSON value under `key`. true: noted. false: failed, with FLAGSTORE_INVALID_JSON
+   if the text is not one JSON value. */
 bool flagstore_batch_set(flagstore_batch_t *batch,
                          const char *key,
                          const char *json,
                          flagstore_error_t **error);
 
-/* As `flagstore_batch_set`, by pointer and length. */
+/* As flagstore_batch_set, by pointer and length. true: noted. false: failed. */
 bool flagstore_batch_set_n(flagstore_batch_t *batch,
                            const char *key,
                            size_t key_len,
@@ -476,28 +575,30 @@ bool flagstore_batch_set_n(flagstore_batch_t *batch,
                            size_t json_len,
                            flagstore_error_t **error);
 
-/* Will remove the flag, if there is one; the batch's last word on a key counts. */
+/* Will remove the flag, if there is one. true: noted. false: failed. */
 bool flagstore_batch_delete(flagstore_batch_t *batch, const char *key, flagstore_error_t **error);
 
-/* As `flagstore_batch_delete`, by pointer and length. */
+/* As flagstore_batch_delete, by pointer and length. true: noted. false: failed. */
 bool flagstore_batch_delete_n(flagstore_batch_t *batch,
                               const char *key,
                               size_t key_len,
                               flagstore_error_t **error);
 
-/* Will remove everything before the changes of the batch are made, whether they were added before or after this. */
-bool flagstore_batch_clear(flagstore_batch_t *batch,
-                           flagstore_error_t **error);
+/* Will remove every flag before the other changes of the batch are made, whenever this is
+   called. true: noted. false: failed. */
+bool flagstore_batch_clear(flagstore_batch_t *batch, flagstore_error_t **error);
 
-/* Commit only if the flag then equals `json` as a JSON value: white space and the order of keys do not matter, `1`
-   and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch. The
-   last expectation of a key counts. */
+/* The commit will succeed only if the flag then equals `json` as a JSON value: white space and
+   the order of keys do not matter, 1 and 1.0 differ. NULL json: only if there is no such flag.
+   What is compared is the store before the batch's own changes. true: noted. false: failed, with
+   FLAGSTORE_INVALID_JSON if the text is not one JSON value. */
 bool flagstore_batch_expect(flagstore_batch_t *batch,
                             const char *key,
                             const char *json,
                             flagstore_error_t **error);
 
-/* As `flagstore_batch_expect`, by pointer and length; NULL json of length 0: only if there is no such flag. */
+/* As flagstore_batch_expect, by pointer and length; NULL json with length 0: only if there is no
+   such flag. true: noted. false: failed. */
 bool flagstore_batch_expect_n(flagstore_batch_t *batch,
                               const char *key,
                               size_t key_len,
@@ -505,146 +606,165 @@ bool flagstore_batch_expect_n(flagstore_batch_t *batch,
                               size_t json_len,
                               flagstore_error_t **error);
 
-/* Makes all changes of the batch in one write, or none. true: done; false: failed, with FLAGSTORE_CONFLICT if an
-   expectation did not hold; then nothing was written.
+/* Makes all changes of the batch in one write, or none. true: done. false: failed, with
+   FLAGSTORE_CONFLICT if an expectation does not hold; then nothing has changed, except under
+   FLAGSTORE_NOT_DURABLE. The batch stays the caller's and may be committed again.
 
-   On a custom backend the changes are made one after another, under the store's lock: other users of this handle see
-   all or none, but a call that fails half-way leaves the earlier changes, and another process may see some. */
+   On a backend of your own the changes are made one after another, under the store's lock: other
+   users of this handle see all or none, but a call that fails half-way leaves the earlier
+   changes, and another process may see some. */
 bool flagstore_commit(flagstore_t *store,
                       const flagstore_batch_t *batch,
                       flagstore_error_t **error);
 
-/* Whether the batch first removes everything; false for NULL. */
+/* Whether the batch first removes every flag. false also for NULL and for what is not a batch.
+
+   With this and the functions below a program reads what a batch will do. */
 bool flagstore_batch_clears(const flagstore_batch_t *batch);
 
-/* The number of flags that the batch stores or removes, besides what it clears; 0 for NULL. */
+/* The number of flags that the batch stores or removes one by one. 0 also for NULL and for what
+   is not a batch. */
 size_t flagstore_batch_count(const flagstore_batch_t *batch);
 
-/* The key of the change at `index`, counted from 0 in byte order, each key once; its length in bytes in `len`, which
-   may be NULL. NULL past the end. The string is the batch's and lives until the batch is changed or freed. */
-const char *flagstore_batch_key(const flagstore_batch_t *batch,
-                                size_t index,
-                                size_t *len);
+/* The key of the change at `index`, which counts from 0 in byte order; each key comes once. Its
+   length goes to `len`, which may be NULL. The string is borrowed from the batch and lives until
+   the batch is changed or freed; it ends with a NUL that the length does not count. NULL past
+   the end. */
+const char *flagstore_batch_key(const flagstore_batch_t *batch, size_t index, size_t *len);
 
-/* The compact JSON text that the change at `index` stores, as `flagstore_batch_key`. NULL, of length 0, if it removes
-   the flag, and past the end. */
-const char *flagstore_batch_value(const flagstore_batch_t *batch,
-                                  size_t index,
-                                  size_t *len);
+/* The compact JSON text that the change at `index` stores, borrowed as from flagstore_batch_key,
+   with its length in `len`, which may be NULL. NULL if the change removes the flag, and past the
+   end. */
+const char *flagstore_batch_value(const flagstore_batch_t *batch, size_t index, size_t *len);
 
-/* The number of flags of which the batch expects something; 0 for NULL. */
+/* The number of flags of which the batch expects something. 0 also for NULL and for what is not
+   a batch. */
 size_t flagstore_batch_expect_count(const flagstore_batch_t *batch);
 
-/* The key of the expectation at `index`, as `flagstore_batch_key`. */
+/* The key of the expectation at `index`, in the order, and borrowed, as from
+   flagstore_batch_key, with its length in `len`, which may be NULL. NULL past the end. */
 const char *flagstore_batch_expect_key(const flagstore_batch_t *batch, size_t index, size_t *len);
 
-/* The compact JSON text that the flag must equal, as `flagstore_batch_key`. NULL, of length 0, if there must be no
-   such flag, and past the end. */
-const char *flagstore_batch_expect_value(const flagstore_batch_t *batch,
-                                         size_t index,
-                                         size_t *len);
+/* The compact JSON text that the flag must equal, borrowed as from flagstore_batch_key, with its
+   length in `len`, which may be NULL. NULL if there must be no such flag, and past the end. */
+const char *flagstore_batch_expect_value(const flagstore_batch_t *batch, size_t index, size_t *len);
 
-/* Whether two texts are the same JSON value, as `flagstore_batch_expect` compares them. false if either is NULL or not
-   one JSON value. */
-bool flagstore_json_equal(const char *a,
-                          size_t a_len,
-                          const char *b,
-                          size_t b_len);
+/* Whether two texts spell the same JSON value, as flagstore_batch_expect compares them: for
+   backends that commit by themselves. false also if either is NULL, not UTF-8 or not one JSON
+   value. */
+bool flagstore_json_equal(const char *a, size_t a_len, const char *b, size_t b_len);
 
-/* ---- RevisionCounter: whoever makes them. A file's changes by any process and person are seen, a custom backend's only if made ---- */
+/* ---- Changes ---- */
 
-/* through the same handle. */
+/* A file's changes are noticed whoever makes them: this program, another one, a person with an
+   editor. A change in a backend of your own is noticed only if it is made through the same
+   store. */
 
-/* Calls back for changes until it is freed with `flagstore_free`. */
+/* Calls back for each change until it is freed with flagstore_free. */
 typedef struct flagstore_watch_t flagstore_watch_t;
 
-/* Takes one change: the flag, its JSON before (NULL: it is new) and now (NULL: it was deleted). The strings are valid
-   during the call only. It comes from a thread of the library, one call at a time per watch; it may call the library,
-   also to free its own watch, and must not throw. A key that contains U+0000 seems to end there. */
+/* Takes one change: the flag, its JSON before (NULL: it is new) and now (NULL: it was deleted).
+   The strings are valid during the call only. A key that contains U+0000 seems to end there.
+
+   It is called by a thread of the library, one call at a time for each watch, with every signal
+   blocked and no lock held. It may call the library, also to free its own watch. It must not
+   throw. */
 typedef void (*flagstore_watch_fn)(void *userdata,
                                    const char *key,
                                    const char *old_json,
                                    const char *new_json);
 
-/* A number that is never 0 on success and differs from an earlier answer of this store whenever the content may have
-   changed since; 0: failed. Of a file that has been at rest it costs one stat. It means nothing to another process. Of a custom backend it
-   counts the changes made through the same handle. */
-uint64_t flagstore_revision(const flagstore_t *store,
-                            flagstore_error_t **error);
+/* A number that is never 0 and differs from an earlier answer of this store whenever the content
+   may have changed since. For a file that has been at rest it costs one stat. It means nothing
+   to another store or process. 0: the call failed. */
+uint64_t flagstore_revision(const flagstore_t *store, flagstore_error_t **error);
 
-/* Blocks the calling thread until the revision differs from *revision, then updates it and returns true. false with
-   *error NULL: `timeout_ms` milliseconds have passed (-1: never do); false with *error set: failed. There is no
-   callback and no other thread, so any thread of any language may call it.
+/* Blocks the calling thread until the revision is no longer *revision, then stores the new one
+   there and returns true. false with *error NULL: `timeout_ms` milliseconds have passed; 0 does
+   not block, -1 waits for ever. false with *error set: the call failed. There is no callback and
+   no other thread: any thread of any language may call it.
 
-   A file is watched by file-system events; where there are none (network file systems, exhausted limits) it is
-   looked at every 50 ms, which the log tells at level INFO. A store that has been waited on keeps its source of
-   events, one descriptor, until it is freed. */
+   A file is watched by file-system events. Where there are none (network file systems, exhausted
+   limits) it is looked at every 50 ms, which the log tells at FLAGSTORE_LOG_INFO. A store that
+   has been waited on keeps one descriptor for that until it is freed. */
 bool flagstore_wait(const flagstore_t *store,
                     uint64_t *revision,
                     int32_t timeout_ms,
                     flagstore_error_t **error);
 
-/* Calls `callback` for each change of the flag `key`, or of every flag if `key` is NULL, from now on; to be freed,
-   NULL: failed. RevisionCounter in quick succession come as one, from the value that was last reported to the value now. A
-   file that cannot be read for a while, or is corrupt, is logged, keeps its last good picture, and recovers by itself.
+/* Calls `callback` from now on for each change of the flag `key`, or of every flag if `key` is
+   NULL. The caller frees the watch with flagstore_free. NULL: the call failed.
 
-   Freeing the watch stops it: no call runs after `flagstore_free` returns, which waits for one that is under way,
-   except where it is called from inside the callback. The store may be freed before its watches. A forked child is
-   never called; it may free its copy. Free the watches of an interpreter before it ends. */
+   Changes in quick succession are reported as one, from the value that was last reported to the
+   value now. A file that cannot be read for a while, or is corrupt, is logged; the watch keeps
+   its last good snapshot and recovers by itself.
+
+   No call runs after flagstore_free has returned: it waits for one that is under way, except
+   when it is called from inside that very callback. `userdata` must stay valid until then. The
+   store may be freed before its watches. In a forked child nothing is called; it may free its
+   copy. Free the watches of an interpreter before it ends. */
 flagstore_watch_t *flagstore_watch(flagstore_t *store,
                                    const char *key,
                                    flagstore_watch_fn callback,
                                    void *userdata,
                                    flagstore_error_t **error);
 
-/* ---- A backend of your own: the four methods, from C. ---- */
+/* ---- Backends ---- */
 
-/* Where a backend puts its answer, with `flagstore_reply`, during the call only. */
+/* A store over four functions of the program: flags that live anywhere, with everything else in
+   this header on top. */
+
+/* Where a backend puts its answer with flagstore_reply. The library owns it, and it is valid
+   during the call that it came with. */
 typedef struct flagstore_reply_t flagstore_reply_t;
 
-/* The functions of a backend. Each returns true, or false with an error object of `flagstore_error_new` (or of
-   another store's call) in *error, whose code and message the caller of the store gets. A function left NULL makes
-   the calls that need it fail with FLAGSTORE_NOT_IMPLEMENTED; `len` needs list_all.
+/* The functions of a backend. Set all of it to zero, then `size`, then the functions. Each
+   returns true, or false with an error object in *error, made by flagstore_error_new or by a
+   call on another store: the library frees it, and the store's caller gets its code and message.
+   A function that is NULL makes the calls that need it fail with FLAGSTORE_NOT_IMPLEMENTED.
 
-   Keys and JSON come by pointer and length, in UTF-8, with a NUL behind them, and are valid during the call. The calls of one store never
-   overlap, but come from whatever thread uses the store. They must not throw. A backend may call the library for
-   other stores, not for its own. */
+   Keys and JSON come by pointer and length, in UTF-8, with a NUL behind them, and are valid
+   during the call. The calls of one store never overlap, but come from whatever thread uses the
+   store. They must not throw. They may call the library for other stores, but not for their own,
+   which fails with FLAGSTORE_BACKEND. */
 typedef struct {
   /* sizeof(flagstore_backend_t) */
   size_t size;
-  /* given to every function */
+  /* handed to every function as it is; it must stay valid until `close` is called */
   void *context;
-  /* replies the flag's value; no reply: there is no such flag */
+  /* replies the flag's value; without a reply there is no such flag */
   bool (*get)(void *context,
               const char *key,
               size_t key_len,
               flagstore_reply_t *reply,
               flagstore_error_t **error);
-  /* stores compact JSON */
+  /* stores compact JSON under the key */
   bool (*set)(void *context,
               const char *key,
               size_t key_len,
               const char *json,
               size_t json_len,
               flagstore_error_t **error);
-  /* removes the flag and says whether it existed */
+  /* removes the flag and stores in *existed whether there was one */
   bool (*remove)(void *context,
                  const char *key,
                  size_t key_len,
                  bool *existed,
                  flagstore_error_t **error);
-  /* replies every flag, in any order */
+  /* replies every flag, in any order; flagstore_len, snapshots, watches and clear need it too */
   bool (*list_all)(void *context, flagstore_reply_t *reply, flagstore_error_t **error);
-  /* called once, when the store and its last watch are freed; may be NULL */
+  /* called once, when the store and its last watch have been freed; may be NULL */
   void (*close)(void *context);
 } flagstore_backend_t;
 
-/* Opens a store over the caller's functions, which are copied; to be freed. NULL: failed, and `close` is not called. */
-flagstore_t *flagstore_backend_open(const flagstore_backend_t *backend,
-                                    flagstore_error_t **error);
+/* Opens a store over the caller's functions; the struct is copied. The caller frees the store
+   with flagstore_free. NULL: the call failed, and `close` is not called. */
+flagstore_t *flagstore_backend_open(const flagstore_backend_t *backend, flagstore_error_t **error);
 
-/* Hands one value over to the call that `reply` came with; key and JSON are copied. In a `get` the key is known and
-   may be NULL. A key that is not UTF-8 or a value that is not JSON makes that call fail with FLAGSTORE_BACKEND. */
+/* Hands one value over to the call that `reply` came with; key and JSON are copied. In a `get`
+   the key is known: it may be NULL. It returns nothing and cannot fail: a key that is not UTF-8,
+   or a value that is not JSON, makes the call that `reply` came with fail with
+   FLAGSTORE_BACKEND. */
 void flagstore_reply(flagstore_reply_t *reply,
                      const char *key,
                      size_t key_len,

@@ -187,11 +187,11 @@ impl Document {
         writer.raw("{")?;
         let mut flags = (self.text.len() <= keep).then(Vec::new);
         if let Some(flags) = &mut flags {
-            let most = self.flags.len() + batch.edits().count();
+            let most = self.flags.len() + batch.changes().count();
             flags.try_reserve_exact(most).map_err(|_| ParseError::OutOfMemory)?;
         }
         let mut next = if batch.clears() { self.flags.len() } else { 0 };
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let position = self.position(key);
             let (Ok(end) | Err(end)) = position;
             if next <= end {
@@ -232,10 +232,10 @@ impl Document {
     }
 
     fn changed_by(&self, batch: &Batch) -> Result<bool, ParseError> {
-        if batch.clears() && self.flags.len() != batch.edits().filter(|(_, value)| value.is_some()).count() {
+        if batch.clears() && self.flags.len() != batch.changes().filter(|(_, value)| value.is_some()).count() {
             return Ok(true);
         }
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             let same = match (self.get(key), value) {
                 (Some(old), Some(new)) => Value::canonical(old.text(), self.limit)? == *new,
                 (None, None) => true,

@@ -1,21 +1,30 @@
 use crate::{Kind, Value};
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::{io, time::Duration};
+use std::{fmt, io, time::Duration};
 
-/// What a store answers.
+/// The result of a call on a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed. The message names path, key, line and column where there are any; lines and columns count
-/// from 1, columns in characters.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+/// from 1, columns in characters. [`source`](std::error::Error::source) is the [`io::Error`] behind [`Io`](Self::Io)
+/// and [`NotDurable`](Self::NotDurable).
+///
+/// ```
+/// use flagstore::{Error, FlagStore, InMemoryFlagStore, Value};
+///
+/// let refused: Error = "{\"rate\": 0,5}".parse::<Value>().unwrap_err();
+/// assert_eq!(refused.to_string(), "not JSON: line 1 column 12: expected a key in double quotes");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller gave what the function does not take: a NULL, text that is not UTF-8, an option out of range.
+    /// An argument is not one that the function takes: a NULL, text that is not UTF-8, an option out of range.
     #[error("{0}")]
     InvalidArgument(String),
     /// The text given as a value is not one JSON value.
-    #[error("{}not JSON: line {line} column {column}: {problem}", about(.key))]
+    #[error("{}not JSON: line {line} column {column}: {problem}", about(&None, .key))]
     InvalidJson {
         /// The flag it was meant for, if known.
         key: Option<String>,
@@ -23,10 +32,10 @@ pub enum Error {
         line: usize,
         /// Column of the problem.
         column: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: &'static str,
     },
-    /// What is stored is not one JSON object. Nothing was overwritten.
+    /// The stored text is not one JSON object. Nothing was overwritten.
     #[error("{}:{line}:{column}: corrupt: {problem}", .path.display())]
     Corrupt {
         /// The file.
@@ -35,20 +44,20 @@ pub enum Error {
         line: usize,
         /// Column of the problem.
         column: usize,
-        /// What is wrong there.
+        /// The problem.
         problem: &'static str,
     },
     /// The system refused.
-    #[error("{}: cannot {action}: {}", .path.display(), io::Error::from_raw_os_error(*.errno))]
+    #[error("{}: cannot {action}: {source}", .path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// The attempt, as in "cannot open the file".
         action: Cow<'static, str>,
-        /// The system's error number.
-        errno: i32,
+        /// The system's own error.
+        source: OsError,
     },
-    /// Somebody else held the lock for the whole of the timeout. Nothing was written.
+    /// Another thread or process held the lock for the whole of the timeout. Nothing was written.
     #[error("{}: locked by another process or thread for more than {} ms", .path.display(), .timeout.as_millis())]
     Locked {
         /// The file.
@@ -72,40 +81,42 @@ pub enum Error {
         key: String,
         /// The type that is stored.
         found: Kind,
-        /// What was asked for.
+        /// The type that was asked for.
         wanted: &'static str,
     },
-    /// What a batch expected of a flag does not hold. Nothing was changed.
+    /// A batch's expectation does not hold. Nothing was changed.
     #[error("flag {key:?}: expected {}, found {}", brief(.expected), brief(.found))]
     Conflict {
         /// The flag.
         key: String,
-        /// What the batch expected; `None`: no such flag.
+        /// The expected value; `None`: no such flag.
         expected: Option<Value>,
-        /// What is stored.
+        /// The stored value.
         found: Option<Value>,
     },
-    /// A backend of the caller's failed.
+    /// A backend of the caller's failed: see [`Error::backend`].
     #[error("{message}")]
     Backend {
-        /// The code it gave.
+        /// The code that callers in C get; 0: `FLAGSTORE_BACKEND`.
         code: i32,
-        /// The system's error number it gave, or 0.
+        /// The system's error number, or 0.
         errno: i32,
-        /// What it said.
+        /// What the backend said.
         message: String,
     },
     /// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
-    #[error("{}: changed, but not certain to survive a power cut: {}", .path.display(), io::Error::from_raw_os_error(*.errno))]
+    #[error("{}: changed, but not certain to survive a power cut: {source}", .path.display())]
     NotDurable {
         /// The file.
         path: PathBuf,
-        /// The system's error number.
-        errno: i32,
+        /// The system's own error.
+        source: OsError,
     },
-    /// The value would be larger than the store allows.
-    #[error("{}larger than max_bytes", about(.key))]
+    /// A value, a file or a result is larger than the store allows. Nothing was changed.
+    #[error("{}larger than max_bytes", about(.path, .key))]
     TooLarge {
+        /// The file; `None`: it was refused before a file was looked at.
+        path: Option<PathBuf>,
         /// The flag, if known.
         key: Option<String>,
     },
@@ -117,8 +128,9 @@ pub enum Error {
     Internal(String),
 }
 
-fn about(key: &Option<String>) -> String {
-    key.as_ref().map(|key| format!("flag {key:?}: ")).unwrap_or_default()
+fn about(path: &Option<PathBuf>, key: &Option<String>) -> String {
+    let path = path.iter().map(|path| format!("{}: ", path.display()));
+    path.chain(key.iter().map(|key| format!("flag {key:?}: "))).collect()
 }
 
 /// Enough of a value to tell it from another.
@@ -132,10 +144,15 @@ fn brief(value: &Option<Value>) -> String {
 }
 
 impl Error {
+    /// The failure of a backend of the caller's own, as its users will read it. Name the store and the flag.
+    pub fn backend(message: impl Into<String>) -> Self {
+        Self::Backend { code: 0, errno: 0, message: message.into() }
+    }
+
     /// The system's error number behind the failure, if there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Io { errno, .. } | Self::NotDurable { errno, .. } => Some(*errno),
+            Self::Io { source, .. } | Self::NotDurable { source, .. } => Some(source.errno()),
             Self::OutOfMemory => Some(libc::ENOMEM),
             Self::TooLarge { .. } => Some(libc::EFBIG),
             Self::Backend { errno, .. } if *errno != 0 => Some(*errno),
@@ -144,20 +161,25 @@ impl Error {
     }
 
     pub(crate) fn io(path: &Path, action: impl Into<Cow<'static, str>>, error: &io::Error) -> Self {
-        Self::Io { path: path.to_owned(), action: action.into(), errno: errno_of(error) }
+        Self::Io { path: path.to_owned(), action: action.into(), source: error.into() }
     }
 
-    /// The same, naming the flag that a value is of.
+    /// The same, by the system's error number.
+    pub(crate) fn os(path: &Path, action: impl Into<Cow<'static, str>>, errno: i32) -> Self {
+        Self::Io { path: path.to_owned(), action: action.into(), source: errno.into() }
+    }
+
+    /// The same, naming the flag that the value is for.
     pub(crate) fn of_flag(self, flag: &str) -> Self {
         let key = Some(flag.to_owned());
         match self {
             Self::InvalidJson { line, column, problem, .. } => Self::InvalidJson { key, line, column, problem },
-            Self::TooLarge { .. } => Self::TooLarge { key },
+            Self::TooLarge { path, .. } => Self::TooLarge { path, key },
             other => other,
         }
     }
 
-    /// Tells the log, at the level the error deserves: the caller's or a neighbour's doing is a warning.
+    /// Logs it, at the level it deserves: what the caller or another program did is a warning.
     pub(crate) fn log(&self) {
         match self {
             Self::Io { .. } | Self::NotDurable { .. } | Self::Internal(_) => tracing::error!("{self}"),
@@ -168,11 +190,64 @@ impl Error {
     }
 }
 
+/// An [`io::Error`] that can be cloned and compared: it has an error number, and two are equal if their numbers are.
+#[derive(Debug)]
+pub struct OsError(io::Error);
+
+impl OsError {
+    /// The system's error number.
+    pub fn errno(&self) -> i32 {
+        errno_of(&self.0)
+    }
+}
+
+impl From<i32> for OsError {
+    /// The error of this number, such as `libc::ENOSPC`.
+    fn from(errno: i32) -> Self {
+        Self(io::Error::from_raw_os_error(errno))
+    }
+}
+
+impl From<&io::Error> for OsError {
+    /// An error that std made itself gets the number `EIO`, or `ENOMEM` where that is the reason.
+    fn from(error: &io::Error) -> Self {
+        errno_of(error).into()
+    }
+}
+
+impl Clone for OsError {
+    fn clone(&self) -> Self {
+        self.errno().into()
+    }
+}
+
+impl PartialEq for OsError {
+    fn eq(&self, other: &Self) -> bool {
+        self.errno() == other.errno()
+    }
+}
+
+impl Eq for OsError {}
+
+impl Deref for OsError {
+    type Target = io::Error;
+
+    fn deref(&self) -> &io::Error {
+        &self.0
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Errors that std makes itself (a write of zero bytes, out of memory) carry no errno.
 fn errno_of(error: &io::Error) -> i32 {
-    match error.kind() {
-        _ if error.raw_os_error().is_some() => error.raw_os_error().unwrap_or_default(),
-        io::ErrorKind::OutOfMemory => libc::ENOMEM,
-        _ => libc::EIO,
+    match error.raw_os_error() {
+        Some(errno) => errno,
+        None if error.kind() == io::ErrorKind::OutOfMemory => libc::ENOMEM,
+        None => libc::EIO,
     }
 }

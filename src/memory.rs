@@ -3,14 +3,26 @@ use crate::stop_token::StopToken;
 use crate::{Batch, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwap;
 use sharded_map::ShardedMap;
+use std::fmt;
 use std::time::Instant;
 
 pub(crate) mod sharded_map;
 
-/// ShardedMap for the life of the process.
+/// A store in memory, for the life of the process.
 ///
 /// The flags are immutable and stand behind an atomic pointer: a reader takes no lock and never waits for a writer,
-/// a change shares all but a few of the old ones, and a fork at any moment leaves the child a whole store.
+/// a change shares all but a few of the old flags, and a fork at any moment leaves the child a whole store.
+///
+/// ```
+/// use flagstore::{FlagStore, InMemoryFlagStore, Value};
+///
+/// let store = InMemoryFlagStore::new();
+/// store.set("beta", true.into())?;
+/// assert_eq!(store.get("beta")?, Some(Value::from(true)));
+/// assert!(store.delete("beta")?);
+/// assert!(store.is_empty()?);
+/// # Ok::<(), flagstore::Error>(())
+/// ```
 pub struct InMemoryFlagStore {
     flags: ArcSwap<ShardedMap>,
     changes: RevisionCounter,
@@ -22,12 +34,12 @@ impl InMemoryFlagStore {
         Self { flags: ArcSwap::from_pointee(ShardedMap::new()), changes: RevisionCounter::new() }
     }
 
-    /// Makes the batch's changes, again if another thread was faster. Whether a key that it changes was there.
+    /// Makes the batch's changes, again if another thread was faster. Returns whether a key that it changes was there.
     fn apply(&self, batch: &Batch) -> Result<bool> {
         loop {
             let before = self.flags.load();
             batch.check(|key| before.get(key).map(ValueRef::compact))?;
-            let existed = batch.edits().any(|(key, _)| before.get(key).is_some());
+            let existed = batch.changes().any(|(key, _)| before.get(key).is_some());
             let Some(after) = before.changed_by(batch)? else {
                 return Ok(existed);
             };
@@ -43,6 +55,12 @@ impl InMemoryFlagStore {
 impl Default for InMemoryFlagStore {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for InMemoryFlagStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemoryFlagStore").field("len", &self.flags.load().len()).finish_non_exhaustive()
     }
 }
 
@@ -80,8 +98,12 @@ impl FlagStore for InMemoryFlagStore {
         Ok(self.changes.revision())
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
-        Ok(self.changes.wait(seen, deadline, stop))
+    fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
+        Ok(self.changes.wait(seen, deadline, None))
+    }
+
+    fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
+        Ok(self.changes.wait(seen, deadline, Some(stop)))
     }
 
     fn wake(&self) {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 /// Shared text that never changes, with a NUL behind it so that C can borrow it as it is.
 #[derive(Clone)]
 pub(crate) enum NulTerminated {
-    /// In one piece with its count of owners: it is at hand at once.
+    /// In one piece with the reference count: one cache miss less.
     Short(Arc<str>),
-    /// As it was written: for a copy there may be no memory.
+    /// As it was made: there may be no memory for a copy.
     Long(Arc<String>),
 }
 
-/// A text that is longer than this is not copied.
+/// Longer texts are not copied, in bytes with the NUL.
 const SHORT: usize = 4096;
 
 impl NulTerminated {
@@ -50,7 +50,7 @@ impl Borrow<str> for NulTerminated {
     }
 }
 
-// All as the borrowed str has it, or a map could not be asked by one.
+// The traits below agree with those of str, as Borrow demands.
 impl Hash for NulTerminated {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);

@@ -1,20 +1,43 @@
 use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
-use crate::memory::sharded_map::{Flag as SharedFlag, ShardedMap};
-use crate::{Error, Result, ValueRef};
+use crate::memory::sharded_map::{Entry, ShardedMap};
+use crate::{Error, Result, Value, ValueRef};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use once_cell::race::OnceBox;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+mod traits;
+
+pub use traits::SnapshotIter;
+
 /// Every flag of a store as of one moment, in key order (the byte order of the keys). It does not change, may be
-/// shared by threads and outlive the store; a clone is the same picture.
+/// shared by threads and outlive the store; a clone is the same snapshot.
+///
+/// ```
+/// use flagstore::{FlagStore, InMemoryFlagStore, Snapshot, Value};
+///
+/// let store = InMemoryFlagStore::new();
+/// store.set("b", "later".into())?;
+/// store.set("a", true.into())?;
+/// let snapshot = store.list_all()?;
+/// for (key, value) in &snapshot {
+///     println!("{key} = {value}");
+/// }
+/// assert_eq!(snapshot.get("a").and_then(|value| value.as_bool()), Some(true));
+/// assert_eq!(snapshot.to_json()?, r#"{"a":true,"b":"later"}"#);
+///
+/// // A backend of one's own collects its flags: in any order, the last of equal keys counts.
+/// let collected: Snapshot = [("b", Value::from("later")), ("a", Value::from(true))].into_iter().collect();
+/// assert_eq!(collected, snapshot);
+/// # Ok::<(), flagstore::Error>(())
+/// ```
 #[derive(Clone)]
-pub struct Snapshot(CachedFile);
+pub struct Snapshot(Repr);
 
 #[derive(Clone)]
-enum CachedFile {
+enum Repr {
     Packed(Arc<Packed>),
     Shared(Arc<Shared>),
 }
@@ -23,48 +46,68 @@ enum CachedFile {
 #[derive(Default)]
 struct Packed {
     text: String,
-    flags: Vec<Flag>,
+    entries: Vec<EntryOffsets>,
     index: Option<Index>,
-    /// All as one object, where it was asked for and is kept.
+    /// All as one object, once it was asked for, of a snapshot that is cached.
     json: OnceBox<String>,
 }
 
-/// Where its key and its value begin in the text; each ends where the next thing begins.
+/// Where a key and its value begin in the text; each ends where the next thing begins.
 #[derive(Clone, Copy)]
-struct Flag {
+struct EntryOffsets {
     key: u32,
     value: u32,
 }
 
-/// Finds a flag at once, by the hash of its key.
+/// Finds a flag by the hash of its key.
 struct Index {
-    table: HashTable<Flag>,
+    table: HashTable<EntryOffsets>,
     hasher: RandomState,
 }
 
-/// The flags of a memory store, shared with it; put in order when somebody asks by index. Two threads may both do
-/// that, but neither waits for the other, which a fork might have taken away.
+/// The flags of a memory store, shared with it; sorted when they are first asked for by index. Two threads may both
+/// sort them, but neither waits for the other, which might be missing after a fork.
 struct Shared {
     flags: Arc<ShardedMap>,
-    sorted: OnceBox<Vec<SharedFlag>>,
+    sorted: OnceBox<Vec<Entry>>,
 }
 
 impl Snapshot {
     pub(crate) fn builder(bytes: usize, limit: usize) -> Result<Builder, ParseError> {
-        let mut builder = Builder { text: Writer::new(Style::Compact, limit), flags: Vec::new() };
+        let mut builder = Builder { text: Writer::new(Style::Compact, limit), entries: Vec::new() };
         builder.text.reserve(bytes)?;
         Ok(builder)
     }
 
+    /// The flags in any order; the last of equal keys counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if keys and values together take more than 4 GiB; [`Error::OutOfMemory`] if there is no room
+    /// for them.
+    pub fn from_flags<K: Into<String>>(flags: impl IntoIterator<Item = (K, Value)>) -> Result<Self> {
+        let sorted: BTreeMap<String, Value> = flags.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        Self::packed(&sorted).map_err(no_room)
+    }
+
+    fn packed(sorted: &BTreeMap<String, Value>) -> Result<Self, ParseError> {
+        let bytes = sorted.iter().map(|(key, value)| key.len() + value.as_json().len() + 2);
+        let mut builder = Self::builder(bytes.sum::<usize>().min(MAX_BYTES), MAX_BYTES)?;
+        for (key, value) in sorted {
+            builder.push_compact(key, value.as_json())?;
+        }
+        Ok(builder.finish())
+    }
+
     pub(crate) fn of_flags(flags: Arc<ShardedMap>) -> Self {
-        Self(CachedFile::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
+        Self(Repr::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
     }
 
     /// The number of flags.
     pub fn len(&self) -> usize {
         match &self.0 {
-            CachedFile::Packed(packed) => packed.flags.len(),
-            CachedFile::Shared(shared) => shared.flags.len(),
+            Repr::Packed(packed) => packed.entries.len(),
+            Repr::Shared(shared) => shared.flags.len(),
         }
     }
 
@@ -74,25 +117,24 @@ impl Snapshot {
     }
 
     /// The flags in key order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ValueRef<'_>)> {
-        (0..self.len()).map(|index| {
-            let (key, value) = self.entry(index).unwrap_or_default();
-            (without_nul(key), ValueRef::compact(without_nul(value)))
-        })
+    pub fn iter(&self) -> SnapshotIter<'_> {
+        SnapshotIter::new(self)
     }
 
-    /// The flag's value, if there is one of that key.
+    /// The flag's value, or `None` if there is no such flag.
     pub fn get(&self, key: &str) -> Option<ValueRef<'_>> {
         self.find(key).map(|value| ValueRef::compact(without_nul(value)))
     }
 
-    /// The same flags, for many reads by key and to be kept: with an index, and in no more memory than they need.
+    /// The same flags for a cache: with an index for reads by key, and in no more memory than they need.
     pub(crate) fn indexed(mut self) -> Result<Self, ParseError> {
-        if let CachedFile::Packed(packed) = &mut self.0
-            && let Some(packed) = Arc::get_mut(packed)
-        {
+        let packed = match &mut self.0 {
+            Repr::Packed(packed) => Arc::get_mut(packed),
+            Repr::Shared(_) => None,
+        };
+        if let Some(packed) = packed {
             packed.text.shrink_to_fit();
-            packed.flags.shrink_to_fit();
+            packed.entries.shrink_to_fit();
             packed.index = Some(packed.indexed()?);
         }
         Ok(self)
@@ -101,48 +143,61 @@ impl Snapshot {
     /// The key and the compact value at `index`, each with the NUL behind it.
     pub(crate) fn entry(&self, index: usize) -> Option<(&str, &str)> {
         match &self.0 {
-            CachedFile::Packed(packed) => (index < packed.flags.len()).then(|| packed.entry(index)),
-            CachedFile::Shared(shared) => shared.sorted().get(index).map(SharedFlag::with_nul),
+            Repr::Packed(packed) => (index < packed.entries.len()).then(|| packed.entry(index)),
+            Repr::Shared(shared) => shared.sorted().get(index).map(Entry::with_nul),
         }
     }
 
     /// The compact value of `key`, with the NUL behind it.
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
-            CachedFile::Packed(packed) => packed.find(key),
-            CachedFile::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
+            Repr::Packed(packed) => packed.find(key),
+            Repr::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
         }
     }
 
-    /// The index of the first key that is not less than `key`; the number of flags if there is none.
-    pub(crate) fn seek(&self, key: &str) -> usize {
+    /// The index of the first key that is not less than `key`; the number of flags if there is none. The keys of a
+    /// prefix stand in a row from there.
+    ///
+    /// ```
+    /// # use flagstore::{Snapshot, Value};
+    /// let keys = ["a", "ui.dark", "ui.wide", "z"];
+    /// let snapshot: Snapshot = keys.map(|key| (key, Value::from(true))).into_iter().collect();
+    /// let of_ui = snapshot.iter().skip(snapshot.seek("ui.")).take_while(|(key, _)| key.starts_with("ui."));
+    /// assert_eq!(of_ui.map(|(key, _)| key).collect::<Vec<_>>(), ["ui.dark", "ui.wide"]);
+    /// ```
+    pub fn seek(&self, key: &str) -> usize {
         match &self.0 {
-            CachedFile::Packed(packed) => packed.flags.partition_point(|flag| packed.key(*flag) < key),
-            CachedFile::Shared(shared) => shared.sorted().partition_point(|flag| flag.key() < key),
+            Repr::Packed(packed) => packed.entries.partition_point(|entry| packed.key(*entry) < key),
+            Repr::Shared(shared) => shared.sorted().partition_point(|entry| entry.key() < key),
         }
     }
 
-    /// One JSON object with every flag, compact. [`Error::OutOfMemory`] if there is no room for it.
+    /// One JSON object with every flag, compact.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] beyond 4 GiB; [`Error::OutOfMemory`] if there is no room for it.
     pub fn to_json(&self) -> Result<String> {
-        self.written().map_err(|_| Error::OutOfMemory)
+        self.write_json().map_err(no_room)
     }
 
-    /// The same of a snapshot that is kept, which keeps it: for the next time it is only copied.
+    /// The same of a snapshot in a cache, which keeps the text: the next call only copies it.
     pub(crate) fn kept_json(&self) -> Result<String, ParseError> {
-        let CachedFile::Packed(packed) = &self.0 else {
-            return self.written();
+        let Repr::Packed(packed) = &self.0 else {
+            return self.write_json();
         };
-        let json = packed.json.get_or_try_init(|| self.written().map(Box::new))?;
+        let json = packed.json.get_or_try_init(|| self.write_json().map(Box::new))?;
         let mut copy = String::new();
         copy.try_reserve_exact(json.len()).map_err(|_| ParseError::OutOfMemory)?;
         copy.push_str(json);
         Ok(copy)
     }
 
-    fn written(&self) -> Result<String, ParseError> {
+    fn write_json(&self) -> Result<String, ParseError> {
         let mut writer = Writer::new(Style::Compact, MAX_BYTES);
-        if let CachedFile::Packed(packed) = &self.0 {
-            writer.reserve(packed.text.len() + 2 * packed.flags.len() + 2)?;
+        if let Repr::Packed(packed) = &self.0 {
+            writer.reserve(packed.text.len() + 2 * packed.entries.len() + 2)?;
         }
         writer.raw("{")?;
         for (key, value) in self.iter() {
@@ -153,19 +208,15 @@ impl Snapshot {
     }
 }
 
-impl Default for Snapshot {
-    fn default() -> Self {
-        Self(CachedFile::Packed(Arc::default()))
+/// The error for a text that is valid but does not fit.
+fn no_room(fault: ParseError) -> Error {
+    match fault {
+        ParseError::TooLarge => Error::TooLarge { path: None, key: None },
+        _ => Error::OutOfMemory,
     }
 }
 
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// Where the first NUL is. Most values are short: their eight bytes are looked at in one step.
+/// Where the first NUL is. Most values are short: eight bytes are compared in one step.
 fn first_nul(text: &str) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     if let Some(bytes) = text.as_bytes().first_chunk() {
@@ -185,26 +236,26 @@ fn without_nul(text: &str) -> &str {
 
 impl Packed {
     fn entry(&self, index: usize) -> (&str, &str) {
-        let Flag { key, value } = self.flags[index];
-        let end = self.flags.get(index + 1).map_or(self.text.len(), |next| next.key as usize);
+        let EntryOffsets { key, value } = self.entries[index];
+        let end = self.entries.get(index + 1).map_or(self.text.len(), |next| next.key as usize);
         (&self.text[key as usize..value as usize], &self.text[value as usize..end])
     }
 
-    fn key(&self, flag: Flag) -> &str {
-        &self.text[flag.key as usize..flag.value as usize - 1]
+    fn key(&self, entry: EntryOffsets) -> &str {
+        &self.text[entry.key as usize..entry.value as usize - 1]
     }
 
     /// The compact value of `key`, with the NUL behind it.
     fn find(&self, key: &str) -> Option<&str> {
         match &self.index {
             Some(Index { table, hasher }) => {
-                let flag = table.find(hasher.hash_one(key), |flag| self.key(*flag) == key)?;
-                // Its end is in the next flag, which is elsewhere in memory; there is no other NUL in a value.
-                let value = &self.text[flag.value as usize..];
+                let entry = table.find(hasher.hash_one(key), |entry| self.key(*entry) == key)?;
+                // The next entry, which knows its end, is elsewhere in memory; a value has no other NUL.
+                let value = &self.text[entry.value as usize..];
                 first_nul(value).map(|end| &value[..=end])
             }
             None => {
-                let index = self.flags.binary_search_by(|flag| self.key(*flag).cmp(key)).ok()?;
+                let index = self.entries.binary_search_by(|entry| self.key(*entry).cmp(key)).ok()?;
                 Some(self.entry(index).1)
             }
         }
@@ -212,22 +263,22 @@ impl Packed {
 
     fn indexed(&self) -> Result<Index, ParseError> {
         let hasher = RandomState::default();
-        let hash = |flag: &Flag| hasher.hash_one(self.key(*flag));
+        let hash = |entry: &EntryOffsets| hasher.hash_one(self.key(*entry));
         let mut table = HashTable::new();
-        table.try_reserve(self.flags.len(), hash).map_err(|_| ParseError::OutOfMemory)?;
-        for flag in &self.flags {
-            table.insert_unique(hash(flag), *flag, hash);
+        table.try_reserve(self.entries.len(), hash).map_err(|_| ParseError::OutOfMemory)?;
+        for entry in &self.entries {
+            table.insert_unique(hash(entry), *entry, hash);
         }
         Ok(Index { table, hasher })
     }
 }
 
 impl Shared {
-    fn sorted(&self) -> &[SharedFlag] {
+    fn sorted(&self) -> &[Entry] {
         self.sorted.get_or_init(|| {
-            let mut flags: Vec<_> = self.flags.iter().cloned().collect();
-            flags.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-            Box::new(flags)
+            let mut entries: Vec<_> = self.flags.iter().cloned().collect();
+            entries.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+            Box::new(entries)
         })
     }
 }
@@ -235,28 +286,42 @@ impl Shared {
 /// Takes the flags of a snapshot in key order.
 pub(crate) struct Builder {
     text: Writer,
-    flags: Vec<Flag>,
+    entries: Vec<EntryOffsets>,
 }
 
 impl Builder {
-    /// A flag whose value is to be read from the scanner.
+    /// Adds a flag whose value the scanner stands at.
     pub(crate) fn push(&mut self, key: &str, value: &mut Scanner<'_>) -> Result<(), ParseError> {
-        let start = self.text.len();
+        self.push_with(key, |text| text.value(value))
+    }
+
+    /// Adds a flag whose value is compact text.
+    pub(crate) fn push_compact(&mut self, key: &str, json: &str) -> Result<(), ParseError> {
+        self.push_with(key, |text| text.raw(json))
+    }
+
+    #[inline(always)]
+    fn push_with(
+        &mut self,
+        key: &str,
+        write_value: impl FnOnce(&mut Writer) -> Result<(), ParseError>,
+    ) -> Result<(), ParseError> {
+        let key_start = self.text.len();
         self.text.raw(key)?;
         self.text.raw("\0")?;
-        let middle = self.text.len();
-        self.text.value(value)?;
+        let value_start = self.text.len();
+        write_value(&mut self.text)?;
         self.text.raw("\0")?;
-        self.flags.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
-        // The text is no longer than that.
-        self.flags.push(Flag { key: start as u32, value: middle as u32 });
+        self.entries.try_reserve(1).map_err(|_| ParseError::OutOfMemory)?;
+        // The writer's limit fits in four bytes.
+        self.entries.push(EntryOffsets { key: key_start as u32, value: value_start as u32 });
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Snapshot {
-        Snapshot(CachedFile::Packed(Arc::new(Packed {
+        Snapshot(Repr::Packed(Arc::new(Packed {
             text: self.text.finish(),
-            flags: self.flags,
+            entries: self.entries,
             index: None,
             json: OnceBox::new(),
         })))

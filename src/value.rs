@@ -1,12 +1,18 @@
 use crate::json::{self, ParseError, Style, Writer, number};
 use crate::nul_terminated::NulTerminated;
 use crate::{Error, Result};
-use serde::{Serialize, de::DeserializeOwned};
+use ::serde::{Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
+
+mod serde;
+mod value_ref;
+
+pub use value_ref::ValueRef;
 
 /// The six types of JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `null`
     Null,
@@ -35,50 +41,86 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The canonical compact text of `json`, `limit` bytes at most.
 fn compacted(json: &str, limit: usize) -> Result<String> {
     json::compact(json, limit).map_err(|error| match error {
         ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(json.as_bytes(), at);
             Error::InvalidJson { key: None, line, column, problem }
         }
-        ParseError::TooLarge => Error::TooLarge { key: None },
+        ParseError::TooLarge => Error::TooLarge { path: None, key: None },
         ParseError::OutOfMemory => Error::OutOfMemory,
     })
 }
 
-/// One JSON value, kept as its canonical compact text: object keys sorted at every level, numbers with the exact
-/// digits they came with. Two values are equal if their texts are, so `1` and `1.0` differ.
-#[derive(Clone, PartialEq, Eq)]
+/// One JSON value, stored as its canonical compact text: object keys sorted at every level, numbers with the exact
+/// digits they came with. Two values are equal if their texts are, so `1` and `1.0` differ. A clone shares the text.
+///
+/// ```
+/// use flagstore::{Kind, Value};
+///
+/// let value: Value = r#"{"b": 1.10, "a": [true, null]}"#.parse()?;
+/// assert_eq!(value.as_json(), r#"{"a":[true,null],"b":1.10}"#);
+/// assert_eq!(value.kind(), Kind::Object);
+///
+/// assert_eq!(Value::from(3).as_i64(), Some(3));
+/// assert_eq!(Value::from("3").as_str().as_deref(), Some("3"));
+/// assert_eq!(Value::try_from(0.5)?.as_f64(), Some(0.5));
+///
+/// let rates: Vec<f64> = Value::from_serialize(&[0.1, 0.9])?.deserialize_as()?;
+/// assert_eq!(rates, [0.1, 0.9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// With serde it reads and writes as the value that it is. `serde_json` keeps the exact digits of its numbers, except
+/// inside `#[serde(flatten)]` and untagged enums. Other formats keep those that fit `i64`, `u64` or `f64`; they see
+/// `serde_json`'s `RawValue` in the place of a number such as `1e400` or `1.10`.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Value(NulTerminated);
 
 impl Value {
     /// The value that `json` spells, in any layout that RFC 8259 allows.
     ///
-    /// [`Error::InvalidJson`] with line and column otherwise, also for a value that nests 128 levels or deeper. The
-    /// escape of a lone surrogate is kept as it is.
+    /// # Errors
+    ///
+    /// [`Error::InvalidJson`] with line and column if it is not one JSON value; also for a value that nests 128 levels
+    /// or deeper. The escape of a lone surrogate is kept as it is. [`Error::TooLarge`] beyond 4 GiB.
     pub fn parse(json: &str) -> Result<Self> {
         Self::parse_within(json, json::MAX_BYTES)
     }
 
     /// The same with a limit to the value's length, in bytes.
     pub(crate) fn parse_within(json: &str, limit: usize) -> Result<Self> {
-        compacted(json, limit).map(|compact| Self(NulTerminated::new(compact)))
+        compacted(json, limit).map(Self::of_compact)
     }
 
     pub(crate) fn canonical(json: &str, limit: usize) -> Result<Self, ParseError> {
-        json::compact(json, limit).map(|compact| Self(NulTerminated::new(compact)))
+        json::compact(json, limit).map(Self::of_compact)
     }
 
-    /// Any value that serde can write as JSON.
+    fn of_compact(json: String) -> Self {
+        Self(NulTerminated::new(json))
+    }
+
+    /// The value that serde makes of `value`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if JSON has no such value, such as a map whose keys are not text; otherwise as
+    /// [`parse`](Self::parse).
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         let json = serde_json::to_string(value)
             .map_err(|error| Error::InvalidArgument(format!("cannot be written as JSON: {error}")))?;
         Self::parse(&json)
     }
 
-    /// The value as a type of the caller's; the error says what does not fit.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> std::result::Result<T, serde_json::Error> {
-        serde_json::from_str(self.as_json())
+    /// The value as a type of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// serde's, if the value does not fit the type.
+    pub fn deserialize_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        self.as_ref().deserialize_as()
     }
 
     /// The canonical compact JSON text.
@@ -90,14 +132,56 @@ impl Value {
         &self.0
     }
 
-    /// The value, borrowed, for typed reads.
+    /// The value, borrowed, as a store lends it.
     pub fn as_ref(&self) -> ValueRef<'_> {
         ValueRef::compact(self.as_json())
     }
 
+    /// The type of the value.
+    pub fn kind(&self) -> Kind {
+        self.as_ref().kind()
+    }
+
+    /// The boolean, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        self.as_ref().as_bool()
+    }
+
+    /// The number, if it is integral and in range: also `3.0` and `3e2`.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.as_ref().as_i64()
+    }
+
+    /// The nearest double, if it is a number that a double can hold.
+    pub fn as_f64(&self) -> Option<f64> {
+        self.as_ref().as_f64()
+    }
+
+    /// The string without its quotes and escapes, if it is one; borrowed unless it has escapes.
+    pub fn as_str(&self) -> Option<Cow<'_, str>> {
+        self.as_ref().as_str()
+    }
+
     /// A finite double, spelled as Python's `repr` does; `None` for NaN and the infinities, which JSON lacks.
     pub fn from_f64(double: f64) -> Option<Self> {
-        double.is_finite().then(|| Self(NulTerminated::new(number::from_f64(double))))
+        double.is_finite().then(|| Self::of_compact(number::from_f64(double)))
+    }
+
+    /// The JSON string that holds `text`.
+    pub(crate) fn string(text: &str) -> Result<Self> {
+        let mut writer = Writer::new(Style::Compact, json::MAX_BYTES);
+        match writer.text(text) {
+            Ok(()) => Ok(Self::of_compact(writer.finish())),
+            Err(ParseError::TooLarge) => Err(Error::TooLarge { path: None, key: None }),
+            Err(_) => Err(Error::OutOfMemory),
+        }
+    }
+}
+
+impl Default for Value {
+    /// `null`
+    fn default() -> Self {
+        Self("null".into())
     }
 }
 
@@ -107,20 +191,58 @@ impl From<bool> for Value {
     }
 }
 
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self(NulTerminated::new(value.to_string()))
+macro_rules! from_integer {
+    ($($integer:ty)*) => {
+        $(impl From<$integer> for Value {
+            fn from(value: $integer) -> Self {
+                Self::of_compact(value.to_string())
+            }
+        })*
+    };
+}
+
+from_integer!(i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize);
+
+impl TryFrom<f64> for Value {
+    type Error = Error;
+
+    /// [`Error::InvalidArgument`] for NaN and the infinities, which JSON lacks.
+    fn try_from(double: f64) -> Result<Self> {
+        Self::from_f64(double).ok_or_else(|| Error::InvalidArgument(format!("{double} is not a JSON number")))
     }
 }
 
-impl TryFrom<&str> for Value {
-    type Error = Error;
+impl From<&str> for Value {
+    /// The JSON string that holds `text`; to parse JSON there is [`Value::parse`].
+    ///
+    /// # Panics
+    ///
+    /// If the JSON string is longer than 4 GiB, or there is no memory for it.
+    fn from(text: &str) -> Self {
+        Self::string(text).unwrap_or_else(|error| panic!("a string of {} bytes: {error}", text.len()))
+    }
+}
 
-    /// The JSON string that holds `text` (not a parse).
-    fn try_from(text: &str) -> Result<Self> {
-        let mut writer = Writer::new(Style::Compact, json::MAX_BYTES);
-        writer.text(text).map_err(|_| Error::OutOfMemory)?;
-        Ok(Self(NulTerminated::new(writer.finish())))
+impl From<String> for Value {
+    /// As for `&str`.
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<Cow<'_, str>> for Value {
+    /// As for `&str`.
+    fn from(text: Cow<'_, str>) -> Self {
+        (*text).into()
+    }
+}
+
+impl FromStr for Value {
+    type Err = Error;
+
+    /// [`Value::parse`]
+    fn from_str(json: &str) -> Result<Self> {
+        Self::parse(json)
     }
 }
 
@@ -133,92 +255,5 @@ impl fmt::Display for Value {
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_json())
-    }
-}
-
-/// A value that a store lends for the length of a call, in whatever layout it is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct ValueRef<'a> {
-    json: &'a str,
-    /// How long its compact text may be; `None`: this is it.
-    limit: Option<usize>,
-}
-
-impl<'a> ValueRef<'a> {
-    /// `json` has been validated and has no white space around it.
-    pub(crate) fn new(json: &'a str, limit: usize) -> Self {
-        Self { json, limit: Some(limit) }
-    }
-
-    /// The same of canonical compact text.
-    pub(crate) fn compact(json: &'a str) -> Self {
-        Self { json, limit: None }
-    }
-
-    /// Its canonical compact text.
-    pub(crate) fn compact_json(self) -> Result<Cow<'a, str>> {
-        let stands = match self.kind() {
-            Kind::Null | Kind::Bool | Kind::Number => true,
-            Kind::String => !self.json.contains('\\'),
-            Kind::Array | Kind::Object => false,
-        };
-        match self.limit.filter(|_| !stands) {
-            None => Ok(self.json.into()),
-            Some(limit) => compacted(self.json, limit).map(Cow::from),
-        }
-    }
-
-    /// Which of JSON's types it has.
-    pub fn kind(self) -> Kind {
-        match self.json.as_bytes().first() {
-            Some(b'n') => Kind::Null,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'"') => Kind::String,
-            Some(b'[') => Kind::Array,
-            Some(b'{') => Kind::Object,
-            _ => Kind::Number,
-        }
-    }
-
-    /// The boolean, if it is one.
-    pub fn as_bool(self) -> Option<bool> {
-        match self.json {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => None,
-        }
-    }
-
-    /// The number, if it is integral and in range: also `3.0` and `3e2`.
-    pub fn as_i64(self) -> Option<i64> {
-        (self.kind() == Kind::Number).then(|| number::to_i64(self.json)).flatten()
-    }
-
-    /// The nearest double, if it is a number that a double can hold.
-    pub fn as_f64(self) -> Option<f64> {
-        (self.kind() == Kind::Number).then(|| number::to_f64(self.json)).flatten()
-    }
-
-    /// The string without its quotes and escapes, if it is one that UTF-8 can hold: no surrogate in it is alone.
-    pub fn as_str(self) -> Option<Cow<'a, str>> {
-        self.to_text().ok().flatten()
-    }
-
-    /// The same; [`Error::OutOfMemory`] where there is no room for it.
-    pub(crate) fn to_text(self) -> Result<Option<Cow<'a, str>>> {
-        if self.kind() != Kind::String {
-            return Ok(None);
-        }
-        json::unescape(&self.json[1..self.json.len() - 1]).map_err(|_| Error::OutOfMemory)
-    }
-
-    /// A value of one's own.
-    pub fn to_value(self) -> Result<Value> {
-        self.compact_json().map(|compact| Value(NulTerminated::new(compact.into_owned())))
-    }
-
-    /// The text as the store keeps it.
-    pub(crate) fn text(self) -> &'a str {
-        self.json
     }
 }

@@ -1,6 +1,7 @@
 use crate::background_thread::BackgroundThread;
 use crate::stop_token::StopToken;
 use crate::{Error, FlagStore, Result, Snapshot, sys};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ const LONGEST_DEBOUNCE: Duration = Duration::from_millis(200);
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// One flag that changed. Its values before and now are compact JSON texts; `None`: it was or is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Change<'a> {
     /// Each text has a NUL behind it.
     key: &'a str,
@@ -42,6 +44,13 @@ impl<'a> Change<'a> {
     }
 }
 
+impl fmt::Debug for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, old, new) = (self.key(), self.old_json(), self.new_json());
+        f.debug_struct("Change").field("key", &key).field("old_json", &old).field("new_json", &new).finish()
+    }
+}
+
 fn trim(text: &str) -> &str {
     text.strip_suffix('\0').unwrap_or(text)
 }
@@ -50,13 +59,34 @@ fn trim(text: &str) -> &str {
 ///
 /// Dropping it waits for a call that is under way, unless it is dropped inside that very call. A forked child has no
 /// such thread: nothing is called there, and dropping the watch does not wait.
+///
+/// ```
+/// use flagstore::{FlagStore, InMemoryFlagStore, Watch};
+/// use std::sync::{Arc, mpsc};
+///
+/// let store = Arc::new(InMemoryFlagStore::new());
+/// let (sender, receiver) = mpsc::channel();
+/// let watch = Watch::start(store.clone(), Some("limit".into()), move |change| {
+///     let _ = sender.send(change.new_json().map(str::to_owned));
+/// })?;
+/// store.set("limit", 3.into())?;
+/// assert_eq!(receiver.recv().ok().flatten().as_deref(), Some("3"));
+/// drop(watch);
+/// # Ok::<(), flagstore::Error>(())
+/// ```
 pub struct Watch {
     store: Arc<dyn FlagStore>,
     thread: BackgroundThread,
 }
 
 impl Watch {
-    /// Watches one flag, or all if `key` is `None`. Changes after this has returned are reported.
+    /// Watches one flag, or all if `key` is `None`. Changes after this has returned are reported. A store that cannot
+    /// be read for a while keeps its last good snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store's [`revision`](FlagStore::revision) and [`list_all`](FlagStore::list_all);
+    /// [`Error::Io`] if the system has no thread left.
     pub fn start(
         store: Arc<dyn FlagStore>,
         key: Option<String>,
@@ -68,6 +98,12 @@ impl Watch {
         let thread = BackgroundThread::start("flagstore-watch", sys::STACK, |stop| watcher.run(stop))
             .map_err(|error| Error::io(Path::new("watch"), "start its thread", &error))?;
         Ok(Self { store, thread })
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 
@@ -120,7 +156,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
 
     /// Waits for a change and then until no other has followed for a while. `false`: stopped.
     fn wait_until_quiet(&mut self, stop: &StopToken) -> Result<bool> {
-        let Some(revision) = self.store.wait(self.revision, None, Some(stop))? else {
+        let Some(revision) = self.store.wait_unless_stopped(self.revision, None, stop)? else {
             return Ok(false);
         };
         self.revision = revision;
@@ -128,7 +164,7 @@ impl<F: FnMut(&Change<'_>)> Watcher<F> {
         loop {
             let now = Instant::now();
             let quiet = (now + DEBOUNCE).min(latest);
-            match self.store.wait(self.revision, Some(quiet), Some(stop))? {
+            match self.store.wait_unless_stopped(self.revision, Some(quiet), stop)? {
                 Some(revision) if now < latest => self.revision = revision,
                 _ => return Ok(!stop.is_set()),
             }

@@ -1,4 +1,4 @@
-//! Callers of the built library in C, C++, Go, Ruby and Python: compiled and run as their users would.
+//! Callers of the library in C, C++, Go, Ruby, Python and Rust: compiled and run as their users would.
 
 mod common;
 
@@ -91,6 +91,11 @@ fn ruby_keeps_the_contract() {
 #[test]
 fn python_keeps_the_contract() {
     run_script("tests/python/run.sh", &["python3"]);
+}
+
+#[test]
+fn a_rust_program_brings_its_own_backend() {
+    run_script("tests/rust/run.sh", &["cargo"]);
 }
 
 #[test]

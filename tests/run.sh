@@ -31,6 +31,7 @@ cargo fmt --check
 cargo clippy --all-targets --locked --quiet -- -D warnings
 # A program in Rust goes without the C interface.
 cargo build --no-default-features --lib --locked --quiet --target-dir target/no-capi
+if nm -D --defined-only target/no-capi/debug/libflagstore.so | grep flagstore_; then exit 1; fi
 cargo clippy --no-default-features --all-targets --locked --quiet -- -D warnings
 
 section examples

@@ -1,4 +1,7 @@
-//! A backend of your own: the four methods, from C.
+//! Backends
+//!
+//! A store over four functions of the program: flags that live anywhere, with everything else in
+//! this header on top.
 
 use super::backend_store::BackendStore;
 use super::backend_table::{flagstore_backend_t, flagstore_reply_t};
@@ -11,7 +14,8 @@ use crate::Error;
 use std::ffi::c_char;
 use std::ptr;
 
-/// Opens a store over the caller's functions, which are copied; to be freed. NULL: failed, and `close` is not called.
+/// Opens a store over the caller's functions; the struct is copied. The caller frees the store
+/// with flagstore_free. NULL: the call failed, and `close` is not called.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_backend_open(
     backend: *const flagstore_backend_t,
@@ -33,8 +37,10 @@ pub extern "C" fn flagstore_backend_open(
     })
 }
 
-/// Hands one value over to the call that `reply` came with; key and JSON are copied. In a `get` the key is known and
-/// may be NULL. A key that is not UTF-8 or a value that is not JSON makes that call fail with FLAGSTORE_BACKEND.
+/// Hands one value over to the call that `reply` came with; key and JSON are copied. In a `get`
+/// the key is known: it may be NULL. It returns nothing and cannot fail: a key that is not UTF-8,
+/// or a value that is not JSON, makes the call that `reply` came with fail with
+/// FLAGSTORE_BACKEND.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_reply(
     reply: *mut flagstore_reply_t,

@@ -7,7 +7,7 @@ use crate::nul_terminated::NulTerminated;
 use crate::revision_counter::RevisionCounter;
 use crate::stop_token::StopToken;
 use crate::sys::{ForkSafeMutex, ForkSafeMutexGuard};
-use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, sys};
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::ptr;
@@ -37,7 +37,8 @@ impl BackendStore {
 
     /// Runs `work` with the backend to itself.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.enter().and_then(|_turn| work(self))
+        // Whatever the backend's functions do, the thread is not cancelled in the middle of them.
+        sys::without_cancellation(|| self.enter().and_then(|_turn| work(self)))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Value>> {
@@ -89,12 +90,12 @@ impl BackendStore {
         }
         batch.check(|key| found.get(key).and_then(Option::as_ref).map(Value::as_ref))?;
         if batch.clears() {
-            let set_again = |key: &str| batch.edits().any(|(edited, value)| edited == key && value.is_some());
+            let set_again = |key: &str| batch.changes().any(|(edited, value)| edited == key && value.is_some());
             for key in self.list_now()?.keys().filter(|key| !set_again(key)) {
                 self.remove_now(key)?;
             }
         }
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             match value {
                 Some(value) => self.set_now(key, value)?,
                 None => drop(self.remove_now(key)?),
@@ -174,8 +175,12 @@ impl FlagStore for BackendStore {
         Ok(self.changes.revision())
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
-        Ok(self.changes.wait(seen, deadline, stop))
+    fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
+        Ok(self.changes.wait(seen, deadline, None))
+    }
+
+    fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
+        Ok(self.changes.wait(seen, deadline, Some(stop)))
     }
 
     fn wake(&self) {

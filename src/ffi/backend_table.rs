@@ -5,7 +5,8 @@ use crate::Value;
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 
-/// Where a backend puts its answer, with `flagstore_reply`, during the call only.
+/// Where a backend puts its answer with flagstore_reply. The library owns it, and it is valid
+/// during the call that it came with.
 #[allow(non_camel_case_types)]
 pub struct flagstore_reply_t {
     /// The key that a get asked for; `None`: a list.
@@ -16,22 +17,24 @@ pub struct flagstore_reply_t {
 /// The values that a backend handed over, or the first thing that was wrong with them.
 pub(super) type Replies = Result<BTreeMap<String, Value>, String>;
 
-/// The functions of a backend. Each returns true, or false with an error object of `flagstore_error_new` (or of
-/// another store's call) in *error, whose code and message the caller of the store gets. A function left NULL makes
-/// the calls that need it fail with FLAGSTORE_NOT_IMPLEMENTED; `len` needs list_all.
+/// The functions of a backend. Set all of it to zero, then `size`, then the functions. Each
+/// returns true, or false with an error object in *error, made by flagstore_error_new or by a
+/// call on another store: the library frees it, and the store's caller gets its code and message.
+/// A function that is NULL makes the calls that need it fail with FLAGSTORE_NOT_IMPLEMENTED.
 ///
-/// Keys and JSON come by pointer and length, in UTF-8, with a NUL behind them, and are valid during the call. The calls of one store never
-/// overlap, but come from whatever thread uses the store. They must not throw. A backend may call the library for
-/// other stores, not for its own.
+/// Keys and JSON come by pointer and length, in UTF-8, with a NUL behind them, and are valid
+/// during the call. The calls of one store never overlap, but come from whatever thread uses the
+/// store. They must not throw. They may call the library for other stores, but not for their own,
+/// which fails with FLAGSTORE_BACKEND.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct flagstore_backend_t {
     /// sizeof(flagstore_backend_t)
     pub size: usize,
-    /// given to every function
+    /// handed to every function as it is; it must stay valid until `close` is called
     pub context: *mut c_void,
-    /// replies the flag's value; no reply: there is no such flag
+    /// replies the flag's value; without a reply there is no such flag
     pub get: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
@@ -41,7 +44,7 @@ pub struct flagstore_backend_t {
             error: *mut *mut flagstore_error_t,
         ) -> bool,
     >,
-    /// stores compact JSON
+    /// stores compact JSON under the key
     pub set: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
@@ -52,7 +55,7 @@ pub struct flagstore_backend_t {
             error: *mut *mut flagstore_error_t,
         ) -> bool,
     >,
-    /// removes the flag and says whether it existed
+    /// removes the flag and stores in *existed whether there was one
     pub remove: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
@@ -62,7 +65,7 @@ pub struct flagstore_backend_t {
             error: *mut *mut flagstore_error_t,
         ) -> bool,
     >,
-    /// replies every flag, in any order
+    /// replies every flag, in any order; flagstore_len, snapshots, watches and clear need it too
     pub list_all: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
@@ -70,7 +73,7 @@ pub struct flagstore_backend_t {
             error: *mut *mut flagstore_error_t,
         ) -> bool,
     >,
-    /// called once, when the store and its last watch are freed; may be NULL
+    /// called once, when the store and its last watch have been freed; may be NULL
     pub close: Option<unsafe extern "C-unwind" fn(context: *mut c_void)>,
 }
 

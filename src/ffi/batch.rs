@@ -1,5 +1,12 @@
-//! Batches: several changes in one atomic write, with conditions. One thread at a time may build a batch; commit only
-//! reads it, and may be called again.
+//! Batches
+//!
+//! Several changes in one atomic write, with conditions. One thread at a time may build a batch.
+//! Calls that take it as `const` only read it: then any number of threads may use it at once, and
+//! commit it again and elsewhere.
+//!
+//! What is given is copied. The last word on a key counts: a later set or delete replaces an
+//! earlier one, a later expectation an earlier one. The batch is as it was after a call that
+//! failed.
 
 use super::arguments::{self, lend};
 use super::error::flagstore_error_t;
@@ -14,7 +21,8 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Changes that are made together, and what they expect. Free it with `flagstore_free`.
+/// Changes that are made together, and what they expect of the store. Free it with
+/// flagstore_free.
 #[allow(non_camel_case_types)]
 #[derive(Default)]
 pub struct flagstore_batch_t(Mutex<State>);
@@ -38,14 +46,14 @@ struct Entry {
     json: Option<NulTerminated>,
 }
 
-/// An empty batch, to be freed.
+/// An empty batch. The caller frees it with flagstore_free. NULL only by a bug of the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_new() -> *mut flagstore_batch_t {
     guard_infallible(ptr::null_mut(), || Ok(object::into_raw(Kind::Batch, flagstore_batch_t::default())))
 }
 
-/// Will store the JSON value under `key`; the batch's last word on a key counts. false: failed, with
-/// FLAGSTORE_INVALID_JSON if the text is not one JSON value, and the batch is as it was.
+/// Will store the JSON value under `key`. true: noted. false: failed, with FLAGSTORE_INVALID_JSON
+/// if the text is not one JSON value.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_set(
     batch: *mut flagstore_batch_t,
@@ -56,7 +64,7 @@ pub extern "C" fn flagstore_batch_set(
     guard(error, false, || set(batch, arguments::text(key, "key")?, arguments::text(json, "json")?))
 }
 
-/// As `flagstore_batch_set`, by pointer and length.
+/// As flagstore_batch_set, by pointer and length. true: noted. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_set_n(
     batch: *mut flagstore_batch_t,
@@ -72,7 +80,7 @@ pub extern "C" fn flagstore_batch_set_n(
     })
 }
 
-/// Will remove the flag, if there is one; the batch's last word on a key counts.
+/// Will remove the flag, if there is one. true: noted. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_delete(
     batch: *mut flagstore_batch_t,
@@ -82,7 +90,7 @@ pub extern "C" fn flagstore_batch_delete(
     guard(error, false, || delete(batch, arguments::text(key, "key")?))
 }
 
-/// As `flagstore_batch_delete`, by pointer and length.
+/// As flagstore_batch_delete, by pointer and length. true: noted. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_delete_n(
     batch: *mut flagstore_batch_t,
@@ -93,15 +101,17 @@ pub extern "C" fn flagstore_batch_delete_n(
     guard(error, false, || delete(batch, arguments::text_with_length(key, key_len, "key")?))
 }
 
-/// Will remove everything before the changes of the batch are made, whether they were added before or after this.
+/// Will remove every flag before the other changes of the batch are made, whenever this is
+/// called. true: noted. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_clear(batch: *mut flagstore_batch_t, error: *mut *mut flagstore_error_t) -> bool {
     guard(error, false, || change(batch, Batch::clear))
 }
 
-/// Commit only if the flag then equals `json` as a JSON value: white space and the order of keys do not matter, `1`
-/// and `1.0` differ. NULL json: only if there is no such flag. What is expected is of the store before the batch. The
-/// last expectation of a key counts.
+/// The commit will succeed only if the flag then equals `json` as a JSON value: white space and
+/// the order of keys do not matter, 1 and 1.0 differ. NULL json: only if there is no such flag.
+/// What is compared is the store before the batch's own changes. true: noted. false: failed, with
+/// FLAGSTORE_INVALID_JSON if the text is not one JSON value.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect(
     batch: *mut flagstore_batch_t,
@@ -115,7 +125,8 @@ pub extern "C" fn flagstore_batch_expect(
     })
 }
 
-/// As `flagstore_batch_expect`, by pointer and length; NULL json of length 0: only if there is no such flag.
+/// As flagstore_batch_expect, by pointer and length; NULL json with length 0: only if there is no
+/// such flag. true: noted. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect_n(
     batch: *mut flagstore_batch_t,
@@ -134,11 +145,13 @@ pub extern "C" fn flagstore_batch_expect_n(
     })
 }
 
-/// Makes all changes of the batch in one write, or none. true: done; false: failed, with FLAGSTORE_CONFLICT if an
-/// expectation did not hold; then nothing was written.
+/// Makes all changes of the batch in one write, or none. true: done. false: failed, with
+/// FLAGSTORE_CONFLICT if an expectation does not hold; then nothing has changed, except under
+/// FLAGSTORE_NOT_DURABLE. The batch stays the caller's and may be committed again.
 ///
-/// On a custom backend the changes are made one after another, under the store's lock: other users of this handle see
-/// all or none, but a call that fails half-way leaves the earlier changes, and another process may see some.
+/// On a backend of your own the changes are made one after another, under the store's lock: other
+/// users of this handle see all or none, but a call that fails half-way leaves the earlier
+/// changes, and another process may see some.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_commit(
     store: *mut flagstore_t,
@@ -153,27 +166,33 @@ pub extern "C" fn flagstore_commit(
     })
 }
 
-/// Whether the batch first removes everything; false for NULL.
+/// Whether the batch first removes every flag. false also for NULL and for what is not a batch.
+///
+/// With this and the functions below a program reads what a batch will do.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_clears(batch: *const flagstore_batch_t) -> bool {
     guard_infallible(false, || Ok(lock(batch)?.batch.clears()))
 }
 
-/// The number of flags that the batch stores or removes, besides what it clears; 0 for NULL.
+/// The number of flags that the batch stores or removes one by one. 0 also for NULL and for what
+/// is not a batch.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_count(batch: *const flagstore_batch_t) -> usize {
     guard_infallible(0, || Ok(lock(batch)?.listing().changes.len()))
 }
 
-/// The key of the change at `index`, counted from 0 in byte order, each key once; its length in bytes in `len`, which
-/// may be NULL. NULL past the end. The string is the batch's and lives until the batch is changed or freed.
+/// The key of the change at `index`, which counts from 0 in byte order; each key comes once. Its
+/// length goes to `len`, which may be NULL. The string is borrowed from the batch and lives until
+/// the batch is changed or freed; it ends with a NUL that the length does not count. NULL past
+/// the end.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_key(batch: *const flagstore_batch_t, index: usize, len: *mut usize) -> *const c_char {
     guard_infallible(ptr::null(), || Ok(lend(key(lock(batch)?.listing().changes.get(index)), len)))
 }
 
-/// The compact JSON text that the change at `index` stores, as `flagstore_batch_key`. NULL, of length 0, if it removes
-/// the flag, and past the end.
+/// The compact JSON text that the change at `index` stores, borrowed as from flagstore_batch_key,
+/// with its length in `len`, which may be NULL. NULL if the change removes the flag, and past the
+/// end.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_value(
     batch: *const flagstore_batch_t,
@@ -183,13 +202,15 @@ pub extern "C" fn flagstore_batch_value(
     guard_infallible(ptr::null(), || Ok(lend(json(lock(batch)?.listing().changes.get(index)), len)))
 }
 
-/// The number of flags of which the batch expects something; 0 for NULL.
+/// The number of flags of which the batch expects something. 0 also for NULL and for what is not
+/// a batch.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect_count(batch: *const flagstore_batch_t) -> usize {
     guard_infallible(0, || Ok(lock(batch)?.listing().expectations.len()))
 }
 
-/// The key of the expectation at `index`, as `flagstore_batch_key`.
+/// The key of the expectation at `index`, in the order, and borrowed, as from
+/// flagstore_batch_key, with its length in `len`, which may be NULL. NULL past the end.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect_key(
     batch: *const flagstore_batch_t,
@@ -199,8 +220,8 @@ pub extern "C" fn flagstore_batch_expect_key(
     guard_infallible(ptr::null(), || Ok(lend(key(lock(batch)?.listing().expectations.get(index)), len)))
 }
 
-/// The compact JSON text that the flag must equal, as `flagstore_batch_key`. NULL, of length 0, if there must be no
-/// such flag, and past the end.
+/// The compact JSON text that the flag must equal, borrowed as from flagstore_batch_key, with its
+/// length in `len`, which may be NULL. NULL if there must be no such flag, and past the end.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect_value(
     batch: *const flagstore_batch_t,
@@ -210,8 +231,9 @@ pub extern "C" fn flagstore_batch_expect_value(
     guard_infallible(ptr::null(), || Ok(lend(json(lock(batch)?.listing().expectations.get(index)), len)))
 }
 
-/// Whether two texts are the same JSON value, as `flagstore_batch_expect` compares them. false if either is NULL or not
-/// one JSON value.
+/// Whether two texts spell the same JSON value, as flagstore_batch_expect compares them: for
+/// backends that commit by themselves. false also if either is NULL, not UTF-8 or not one JSON
+/// value.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_json_equal(a: *const c_char, a_len: usize, b: *const c_char, b_len: usize) -> bool {
     guard_infallible(false, || {
@@ -261,7 +283,7 @@ fn json(entry: Option<&Entry>) -> Option<&str> {
 impl State {
     fn listing(&mut self) -> &Listing {
         self.listing.get_or_insert_with(|| Listing {
-            changes: self.batch.edits().map(Entry::from).collect(),
+            changes: self.batch.changes().map(Entry::from).collect(),
             expectations: self.batch.expectations().map(Entry::from).collect(),
         })
     }

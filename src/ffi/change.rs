@@ -1,25 +1,31 @@
-//! RevisionCounter: whoever makes them. A file's changes by any process and person are seen, a custom backend's only if made
-//! through the same handle.
+//! Changes
+//!
+//! A file's changes are noticed whoever makes them: this program, another one, a person with an
+//! editor. A change in a backend of your own is noticed only if it is made through the same
+//! store.
 
 use super::arguments;
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
 use super::open::{flagstore_t, handle, shared};
-use crate::{Change, Error, Watch};
+use crate::{Change, Error, Result, Watch};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-/// Calls back for changes until it is freed with `flagstore_free`.
+/// Calls back for each change until it is freed with flagstore_free.
 #[allow(non_camel_case_types)]
 pub struct flagstore_watch_t {
     _watch: Watch,
 }
 
-/// Takes one change: the flag, its JSON before (NULL: it is new) and now (NULL: it was deleted). The strings are valid
-/// during the call only. It comes from a thread of the library, one call at a time per watch; it may call the library,
-/// also to free its own watch, and must not throw. A key that contains U+0000 seems to end there.
+/// Takes one change: the flag, its JSON before (NULL: it is new) and now (NULL: it was deleted).
+/// The strings are valid during the call only. A key that contains U+0000 seems to end there.
+///
+/// It is called by a thread of the library, one call at a time for each watch, with every signal
+/// blocked and no lock held. It may call the library, also to free its own watch. It must not
+/// throw.
 #[allow(non_camel_case_types)]
 pub type flagstore_watch_fn = Option<
     unsafe extern "C-unwind" fn(
@@ -30,21 +36,22 @@ pub type flagstore_watch_fn = Option<
     ),
 >;
 
-/// A number that is never 0 on success and differs from an earlier answer of this store whenever the content may have
-/// changed since; 0: failed. Of a file that has been at rest it costs one stat. It means nothing to another process. Of a custom backend it
-/// counts the changes made through the same handle.
+/// A number that is never 0 and differs from an earlier answer of this store whenever the content
+/// may have changed since. For a file that has been at rest it costs one stat. It means nothing
+/// to another store or process. 0: the call failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_revision(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> u64 {
     guard(error, 0, || handle(store)?.revision())
 }
 
-/// Blocks the calling thread until the revision differs from *revision, then updates it and returns true. false with
-/// *error NULL: `timeout_ms` milliseconds have passed (-1: never do); false with *error set: failed. There is no
-/// callback and no other thread, so any thread of any language may call it.
+/// Blocks the calling thread until the revision is no longer *revision, then stores the new one
+/// there and returns true. false with *error NULL: `timeout_ms` milliseconds have passed; 0 does
+/// not block, -1 waits for ever. false with *error set: the call failed. There is no callback and
+/// no other thread: any thread of any language may call it.
 ///
-/// A file is watched by file-system events; where there are none (network file systems, exhausted limits) it is
-/// looked at every 50 ms, which the log tells at level INFO. A store that has been waited on keeps its source of
-/// events, one descriptor, until it is freed.
+/// A file is watched by file-system events. Where there are none (network file systems, exhausted
+/// limits) it is looked at every 50 ms, which the log tells at FLAGSTORE_LOG_INFO. A store that
+/// has been waited on keeps one descriptor for that until it is freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_wait(
     store: *const flagstore_t,
@@ -56,17 +63,9 @@ pub extern "C" fn flagstore_wait(
         if revision.is_null() {
             return Err(Error::InvalidArgument("revision is NULL".into()));
         }
-        let timeout = match timeout_ms {
-            -1 => None,
-            given => match u64::try_from(given) {
-                Ok(milliseconds) => Some(Duration::from_millis(milliseconds)),
-                Err(_) => return Err(Error::InvalidArgument(format!("timeout_ms is {given}"))),
-            },
-        };
         // SAFETY: the caller promises a revision to read and write.
         let seen = unsafe { *revision };
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Some(now) = handle(store)?.wait(seen, deadline, None)? else {
+        let Some(now) = handle(store)?.wait(seen, deadline(timeout_ms)?)? else {
             return Ok(false);
         };
         // SAFETY: as above.
@@ -75,13 +74,17 @@ pub extern "C" fn flagstore_wait(
     })
 }
 
-/// Calls `callback` for each change of the flag `key`, or of every flag if `key` is NULL, from now on; to be freed,
-/// NULL: failed. RevisionCounter in quick succession come as one, from the value that was last reported to the value now. A
-/// file that cannot be read for a while, or is corrupt, is logged, keeps its last good picture, and recovers by itself.
+/// Calls `callback` from now on for each change of the flag `key`, or of every flag if `key` is
+/// NULL. The caller frees the watch with flagstore_free. NULL: the call failed.
 ///
-/// Freeing the watch stops it: no call runs after `flagstore_free` returns, which waits for one that is under way,
-/// except where it is called from inside the callback. The store may be freed before its watches. A forked child is
-/// never called; it may free its copy. Free the watches of an interpreter before it ends.
+/// Changes in quick succession are reported as one, from the value that was last reported to the
+/// value now. A file that cannot be read for a while, or is corrupt, is logged; the watch keeps
+/// its last good snapshot and recovers by itself.
+///
+/// No call runs after flagstore_free has returned: it waits for one that is under way, except
+/// when it is called from inside that very callback. `userdata` must stay valid until then. The
+/// store may be freed before its watches. In a forked child nothing is called; it may free its
+/// copy. Free the watches of an interpreter before it ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_watch(
     store: *mut flagstore_t,
@@ -102,6 +105,15 @@ pub extern "C" fn flagstore_watch(
         })?;
         Ok(object::into_raw(Kind::Watch, flagstore_watch_t { _watch: watch }))
     })
+}
+
+/// When the time is over; `None`: never.
+fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
+    match u64::try_from(timeout_ms) {
+        Ok(milliseconds) => Ok(Instant::now().checked_add(Duration::from_millis(milliseconds))),
+        Err(_) if timeout_ms == -1 => Ok(None),
+        Err(_) => Err(Error::InvalidArgument(format!("timeout_ms is {timeout_ms}"))),
+    }
 }
 
 /// What the caller wants back, in whatever thread.

@@ -1,5 +1,11 @@
-//! Errors: every function that can fail takes a last argument `error`, which may be NULL. Otherwise NULL is stored
-//! there first, and on failure an error object, which the caller frees.
+//! Errors
+//!
+//! A call that fails logs the error (see "The log"), stores an error object in *error unless
+//! `error` is NULL, and returns the value that its comment names. The caller frees the object
+//! with flagstore_free.
+//!
+//! A code keeps its number for ever. Later versions may add codes: be ready for one that is not
+//! listed here.
 
 use super::arguments;
 use super::object::{self, Kind};
@@ -8,35 +14,41 @@ use crate::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
-/// No error.
+/// No error; the code of a NULL error object.
 pub const FLAGSTORE_OK: i32 = 0;
-/// NULL, text that is not UTF-8, a handle of another kind, an option out of range.
+/// The caller's mistake: NULL, text that is not UTF-8, a handle of another kind, an option out of
+/// range.
 pub const FLAGSTORE_INVALID_ARGUMENT: i32 = 1;
 /// The text given as a value is not one JSON value; the message has line and column.
 pub const FLAGSTORE_INVALID_JSON: i32 = 2;
-/// What is stored is not one JSON object; the message has path, line and column. Nothing is overwritten.
+/// What is stored is not one JSON object; the message has path, line and column. Nothing is
+/// overwritten.
 pub const FLAGSTORE_CORRUPT: i32 = 3;
-/// The system refused; `flagstore_error_os_code` has errno.
+/// The system refused; flagstore_error_os_code has its errno. Also: no memory (ENOMEM), or more
+/// than max_bytes (EFBIG).
 pub const FLAGSTORE_IO: i32 = 4;
-/// The lock was not free within the timeout; nothing was written.
+/// The lock was not free within the timeout. Nothing was written.
 pub const FLAGSTORE_LOCKED: i32 = 5;
 /// The store was opened read-only.
 pub const FLAGSTORE_READ_ONLY: i32 = 6;
-/// This backend does not provide the call.
+/// The backend does not provide the call.
 pub const FLAGSTORE_NOT_IMPLEMENTED: i32 = 7;
 /// A typed getter found another type, or a number out of range.
 pub const FLAGSTORE_TYPE_MISMATCH: i32 = 8;
-/// A batch expectation did not hold.
+/// What a batch expected does not hold. Nothing was changed.
 pub const FLAGSTORE_CONFLICT: i32 = 9;
-/// A custom or remote backend failed.
+/// A backend failed, or replied what is not a key or not JSON.
 pub const FLAGSTORE_BACKEND: i32 = 10;
-/// The change is visible, but the last fsync failed: it may not survive a power cut. Setting again is safe.
+/// The change was made and is visible, but the last fsync failed: it may not survive a power cut.
+/// Making the change again is safe.
 pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
-/// A remote store was not reached in time; nothing was changed. Reserved: no store of this version gives it by itself.
+/// A remote store was not reached in time. Nothing was changed. Reserved: in this version only a
+/// backend of your own gives it.
 pub const FLAGSTORE_UNAVAILABLE: i32 = 12;
-/// A remote store's answer did not come: the change may or may not have been made. Reserved, as above.
+/// A remote store's answer did not come: the change may have been made or not. Reserved in the
+/// same way.
 pub const FLAGSTORE_UNCERTAIN: i32 = 13;
-/// A bug in flagstore, caught at the boundary.
+/// A bug in flagstore, caught before it could harm the host. Please report it.
 pub const FLAGSTORE_INTERNAL: i32 = 99;
 
 const NAMES: [(i32, &CStr); 15] = [
@@ -57,7 +69,7 @@ const NAMES: [(i32, &CStr); 15] = [
     (FLAGSTORE_INTERNAL, c"FLAGSTORE_INTERNAL"),
 ];
 
-/// Why a call failed. Immutable; any thread may read it. Free it with `flagstore_free`.
+/// Why a call failed. It does not change: any thread may read it. Free it with flagstore_free.
 #[allow(non_camel_case_types)]
 pub struct flagstore_error_t {
     code: i32,
@@ -65,34 +77,43 @@ pub struct flagstore_error_t {
     message: CString,
 }
 
-/// The code of the error, FLAGSTORE_OK for NULL, FLAGSTORE_INVALID_ARGUMENT for what is not an error object.
+/// The code of the error: one of the above, or what a backend gave. FLAGSTORE_OK (0) for NULL,
+/// FLAGSTORE_INVALID_ARGUMENT for what is not an error object.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_code(error: *const flagstore_error_t) -> i32 {
     read(error, FLAGSTORE_OK, FLAGSTORE_INVALID_ARGUMENT, |error| error.code)
 }
 
-/// The message in English, in UTF-8, with the path, key, line and column it is about; lines and columns count from 1,
-/// columns in characters. It lives as long as the error object. "" for NULL and for what is not an error object.
+/// The message in English, in UTF-8. It names the path, key, line and column that it is about;
+/// lines and columns count from 1, columns in characters. It may contain anything that a path or
+/// key contains, and FLAGSTORE_CONFLICT shows the beginning of the stored value: escape it before
+/// it goes to a terminal or a log.
+///
+/// The string is borrowed from the error object and lives until that is freed. Never NULL: "" for
+/// NULL and for what is not an error object.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_message(error: *const flagstore_error_t) -> *const c_char {
     read(error, c"".as_ptr(), c"".as_ptr(), |error| error.message.as_ptr())
 }
 
-/// The system's error number (errno) behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0.
+/// The system's error number (errno) behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE. 0 if there is
+/// none, for NULL, and for what is not an error object.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_os_code(error: *const flagstore_error_t) -> i32 {
     read(error, 0, 0, |error| error.os_code)
 }
 
-/// The name of an error code, such as "FLAGSTORE_CORRUPT"; "FLAGSTORE_UNKNOWN" for a code this version does not have.
-/// Static.
+/// The name of an error code, such as "FLAGSTORE_CORRUPT". The string is static. It cannot fail:
+/// a code that this version does not have is "FLAGSTORE_UNKNOWN".
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_name(code: i32) -> *const c_char {
     name(code).as_ptr()
 }
 
-/// A new error object, to be returned by a backend or freed with `flagstore_free`. A NULL message is "", one that is
-/// not UTF-8 is repaired. NULL for the code FLAGSTORE_OK, which is no error.
+/// A new error object with a code and a copy of `message`. It is for the functions of a backend,
+/// which store it in *error; otherwise free it with flagstore_free. Any code will do but
+/// FLAGSTORE_OK, which is no error: then NULL. A NULL message is "", one that is not UTF-8 is
+/// repaired.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_error_new(code: i32, message: *const c_char) -> *mut flagstore_error_t {
     guard_infallible(ptr::null_mut(), || {
@@ -148,6 +169,7 @@ fn code(error: &Error) -> i32 {
         Error::TypeMismatch { .. } => FLAGSTORE_TYPE_MISMATCH,
         Error::NotDurable { .. } => FLAGSTORE_NOT_DURABLE,
         Error::Conflict { .. } => FLAGSTORE_CONFLICT,
+        Error::Backend { code: 0, .. } => FLAGSTORE_BACKEND,
         Error::Backend { code, .. } => *code,
         Error::Internal(_) => FLAGSTORE_INTERNAL,
     }

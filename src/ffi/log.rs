@@ -1,31 +1,44 @@
-//! Log: errors and warnings as they happen. Nothing is printed unless a callback is set here or the environment
-//! variable FLAGSTORE_LOG names a level (error, warn, info, debug), which sends the lines to standard error.
+//! The log
+//!
+//! Nothing is logged or printed unless somebody asks for it: the program with flagstore_set_log,
+//! or its user with the environment variable FLAGSTORE_LOG, which names a level (error, warn,
+//! info or debug) and sends lines to standard error. The variable is read once, at the first call
+//! of the library, and does not count in a program that runs with rights its user lacks (setuid,
+//! setgid).
+//!
+//! Each error is logged once, before the call that failed returns; what happens in a thread of
+//! the library, where nobody gets an error, is logged there. A message is one line of UTF-8. It
+//! names paths and keys, with control characters escaped, and never shows a stored value.
 
 use super::log_sink::{self, Sink};
 use super::panic::guard_infallible;
 use std::ffi::{CString, c_char, c_void};
 use tracing::Level;
 
-/// A call failed by the system's doing or by a bug.
+/// The system's doing or a bug: FLAGSTORE_IO, FLAGSTORE_NOT_DURABLE, FLAGSTORE_INTERNAL.
 pub const FLAGSTORE_LOG_ERROR: i32 = 1;
-/// A call failed by its caller's doing, or something is not as it should be.
+/// The caller's or somebody else's doing: all other errors; and what works less well than asked
+/// for.
 pub const FLAGSTORE_LOG_WARN: i32 = 2;
 /// Something worth knowing.
 pub const FLAGSTORE_LOG_INFO: i32 = 3;
 /// Details for finding bugs.
 pub const FLAGSTORE_LOG_DEBUG: i32 = 4;
 
-/// Takes one log message. `message` is valid during the call only. It may come from any thread that is inside a call
-/// of the library, and may itself call the library; it must not throw.
+/// Takes one message of a FLAGSTORE_LOG_* level. `message` is valid during the call only. The
+/// call comes from a thread that is inside a call of the library, or from a thread of the
+/// library, and may come from several at once. No lock is held: it may call the library. It must
+/// not throw.
 #[allow(non_camel_case_types)]
 pub type flagstore_log_fn =
     Option<unsafe extern "C-unwind" fn(userdata: *mut c_void, level: i32, message: *const c_char)>;
 
-/// Sends every message of `level` and graver to `callback`, instead of wherever they went before. A NULL callback
-/// turns the log off. A call that is under way in another thread may still use the callback that was set before.
+/// Sends every message of `level` and graver to `callback`, instead of wherever they went before.
+/// A NULL callback turns the log off. `level` is one of FLAGSTORE_LOG_*; 0 or less turns the log
+/// off too, more than FLAGSTORE_LOG_DEBUG is as that. It returns nothing and cannot fail.
 ///
-/// `level` is one of FLAGSTORE_LOG_ERROR to FLAGSTORE_LOG_DEBUG; 0 or less is off, more is as DEBUG. Each error is
-/// logged once, before the call that failed returns.
+/// `userdata` is handed to the callback as it is. A call that is under way in another thread may
+/// still use the callback and the userdata that were set before.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_log(callback: flagstore_log_fn, userdata: *mut c_void, level: i32) {
     guard_infallible((), || {

@@ -44,7 +44,7 @@ fn set_up() {
 }
 
 fn level_of_environment() -> Option<Level> {
-    // Whoever runs a program of another user's must not decide what it prints.
+    // A stranger's environment must not decide what a privileged program prints.
     if sys::is_privileged() {
         return None;
     }
@@ -74,7 +74,8 @@ impl Subscriber for ToSink {
         if let Some(sink) = SINK.load_full() {
             let mut message = Message(String::new());
             event.record(&mut message);
-            (sink.write)(*event.metadata().level(), &escaped(&message.0));
+            // A callback of the caller's must not be cancelled in the middle of a call.
+            sys::without_cancellation(|| (sink.write)(*event.metadata().level(), &escaped(&message.0)));
         }
     }
 

@@ -1,4 +1,8 @@
-//! The contract: the five calls that every store answers. Keys and JSON are NUL-terminated UTF-8.
+//! The contract
+//!
+//! Five calls that every store answers. Keys and JSON are UTF-8 text that ends with a NUL. A key
+//! is any text, the empty one included; a value is one JSON value. Each call is atomic: other
+//! threads and processes see all of it or nothing.
 
 use super::error::flagstore_error_t;
 use super::guard::guard;
@@ -9,8 +13,9 @@ use std::borrow::Cow;
 use std::ffi::c_char;
 use std::ptr;
 
-/// The flag's value as compact JSON text, to be freed. NULL with *error NULL: there is no such flag; NULL with *error
-/// set: the call failed. A stored null is the text "null".
+/// The flag's value as compact JSON text. The caller frees it with flagstore_free. NULL with
+/// *error NULL: there is no such flag. NULL with *error set: the call failed. A stored null is
+/// the text "null", not NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get(
     store: *const flagstore_t,
@@ -20,8 +25,9 @@ pub extern "C" fn flagstore_get(
     guard(error, ptr::null_mut(), || get(handle(store)?, arguments::text(key, "key")?, &mut 0))
 }
 
-/// Stores the JSON value that `json` spells under `key`. true: done; false: failed, and nothing has changed, except
-/// under FLAGSTORE_NOT_DURABLE. FLAGSTORE_INVALID_JSON if the text is not one JSON value.
+/// Stores the JSON value that `json` spells under `key`, whatever was there before; both are
+/// copied. true: done. false: the call failed and nothing has changed, except under
+/// FLAGSTORE_NOT_DURABLE. FLAGSTORE_INVALID_JSON if the text is not one JSON value.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set(
     store: *mut flagstore_t,
@@ -32,7 +38,8 @@ pub extern "C" fn flagstore_set(
     guard(error, false, || set(handle(store)?, arguments::text(key, "key")?, arguments::text(json, "json")?))
 }
 
-/// Removes the flag. true: it existed; false with *error NULL: it did not; false with *error set: the call failed.
+/// Removes the flag. true: it existed. false with *error NULL: it did not. false with *error set:
+/// the call failed, and nothing has changed, except under FLAGSTORE_NOT_DURABLE.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_delete(
     store: *mut flagstore_t,
@@ -42,13 +49,14 @@ pub extern "C" fn flagstore_delete(
     guard(error, false, || handle(store)?.delete(arguments::text(key, "key")?))
 }
 
-/// Every flag as of one moment, as one compact JSON object, to be freed; NULL: failed.
+/// Every flag as of one moment, as one compact JSON object with sorted keys. The caller frees it
+/// with flagstore_free. NULL: the call failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_list_all(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> *mut c_char {
     guard(error, ptr::null_mut(), || object::text_into_raw(&handle(store)?.list_json()?))
 }
 
-/// The number of flags; -1: failed.
+/// The number of flags. -1: the call failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_len(store: *const flagstore_t, error: *mut *mut flagstore_error_t) -> i64 {
     guard(error, -1, || Ok(handle(store)?.len()? as i64))

@@ -1,5 +1,10 @@
-//! Typed values: the getters answer `fallback` if the flag is absent (no error), of another type or out of range
-//! (FLAGSTORE_TYPE_MISMATCH), or unreadable (the error).
+//! Typed values
+//!
+//! Each getter returns the value, or `fallback` if it has no value to return: the flag is absent,
+//! which is no error; its value is of another type or out of range, FLAGSTORE_TYPE_MISMATCH; or
+//! the call failed.
+//!
+//! Only flagstore_get_string allocates memory that the caller frees.
 
 use super::error::flagstore_error_t;
 use super::guard::guard;
@@ -9,22 +14,22 @@ use crate::{Error, FlagStore, Kind, Result, Value, ValueRef};
 use std::ffi::c_char;
 use std::ptr;
 
-/// The flag does not exist.
+/// There is no such flag.
 pub const FLAGSTORE_TYPE_ABSENT: i32 = 0;
 /// null
 pub const FLAGSTORE_TYPE_NULL: i32 = 1;
 /// true or false
 pub const FLAGSTORE_TYPE_BOOL: i32 = 2;
-/// Any number.
+/// any number
 pub const FLAGSTORE_TYPE_NUMBER: i32 = 3;
-/// A string.
+/// a string
 pub const FLAGSTORE_TYPE_STRING: i32 = 4;
-/// An array.
+/// an array
 pub const FLAGSTORE_TYPE_ARRAY: i32 = 5;
-/// An object.
+/// an object
 pub const FLAGSTORE_TYPE_OBJECT: i32 = 6;
 
-/// The boolean under `key`.
+/// The boolean under `key`; `fallback` if there is none, or on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_bool(
     store: *const flagstore_t,
@@ -36,6 +41,7 @@ pub extern "C" fn flagstore_get_bool(
 }
 
 /// The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2.
+/// `fallback` if there is none, or on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_int64(
     store: *const flagstore_t,
@@ -46,7 +52,8 @@ pub extern "C" fn flagstore_get_int64(
     guard(error, fallback, || get_int64(handle(store)?, arguments::text(key, "key")?, fallback))
 }
 
-/// The number under `key` as the nearest double; one too large for a double (1e400) is FLAGSTORE_TYPE_MISMATCH.
+/// The number under `key` as the nearest double; one that is too large for a double (1e400) is
+/// FLAGSTORE_TYPE_MISMATCH. `fallback` if there is none, or on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_double(
     store: *const flagstore_t,
@@ -57,9 +64,11 @@ pub extern "C" fn flagstore_get_double(
     guard(error, fallback, || get_double(handle(store)?, arguments::text(key, "key")?, fallback))
 }
 
-/// The string under `key`, without quotes and escapes, or a copy of `fallback`; to be freed. A NULL fallback gives
-/// NULL. A string that contains U+0000 is FLAGSTORE_TYPE_MISMATCH: see `flagstore_get_string_n`. So is one with the
-/// escape of a lone surrogate (half an emoji), which UTF-8 cannot hold: `flagstore_get` hands out the escape.
+/// The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
+/// or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
+/// is returned. A string that contains U+0000, which a C string cannot carry, is
+/// FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
+/// (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_string(
     store: *const flagstore_t,
@@ -84,7 +93,8 @@ pub extern "C" fn flagstore_get_string(
     guard(ptr::null_mut(), ptr::null_mut(), || object::text_into_raw(arguments::text(fallback, "fallback")?))
 }
 
-/// The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there is none; -1: failed.
+/// The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there
+/// is no such flag. -1: the call failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_type(
     store: *const flagstore_t,
@@ -99,7 +109,7 @@ pub extern "C" fn flagstore_get_type(
     })
 }
 
-/// Stores a boolean. Returns and fails as `flagstore_set`.
+/// Stores a boolean. true: done. false: failed, as flagstore_set.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_bool(
     store: *mut flagstore_t,
@@ -110,7 +120,7 @@ pub extern "C" fn flagstore_set_bool(
     guard(error, false, || set(handle(store)?, key, value.into()))
 }
 
-/// Stores an integer. Returns and fails as `flagstore_set`.
+/// Stores an integer. true: done. false: failed, as flagstore_set.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_int64(
     store: *mut flagstore_t,
@@ -121,8 +131,9 @@ pub extern "C" fn flagstore_set_int64(
     guard(error, false, || set(handle(store)?, key, value.into()))
 }
 
-/// Stores a double with the shortest digits that mean it, as Python's repr spells them (0.1, 1e+16, 100000.0).
-/// FLAGSTORE_INVALID_ARGUMENT for NaN and the infinities. Returns and fails as `flagstore_set` otherwise.
+/// Stores a double with the shortest digits that mean it, as Python spells them (0.1, 1e+16,
+/// 100000.0). true: done. false: failed, as flagstore_set; FLAGSTORE_INVALID_ARGUMENT for NaN and
+/// the infinities, which JSON lacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_double(
     store: *mut flagstore_t,
@@ -136,7 +147,8 @@ pub extern "C" fn flagstore_set_double(
     })
 }
 
-/// Stores a string, given as plain UTF-8 text (not JSON). Returns and fails as `flagstore_set`.
+/// Stores a string, given as plain UTF-8 text (not as JSON), which is copied. true: done. false:
+/// failed, as flagstore_set.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_string(
     store: *mut flagstore_t,
@@ -144,7 +156,7 @@ pub extern "C" fn flagstore_set_string(
     value: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, false, || set(handle(store)?, key, arguments::text(value, "value")?.try_into()?))
+    guard(error, false, || set(handle(store)?, key, Value::string(arguments::text(value, "value")?)?))
 }
 
 fn set(store: &dyn FlagStore, key: *const c_char, value: Value) -> Result<bool> {

@@ -1,5 +1,8 @@
-//! The same by pointer and length, for C++ string_view, Go strings, and keys that contain U+0000. A NULL pointer is
-//! refused even with length 0.
+//! The same by pointer and length
+//!
+//! For C++ string_view, Go strings, and keys that contain U+0000. Lengths count bytes. The text
+//! needs no NUL behind it, and no byte past its length is read. NULL is refused even with length
+//! 0: pass "" for the empty key. What is returned ends with a NUL that its length does not count.
 
 use super::error::flagstore_error_t;
 use super::guard::guard;
@@ -8,7 +11,8 @@ use super::{arguments, object, store, typed};
 use std::ffi::c_char;
 use std::ptr;
 
-/// As `flagstore_get`. The length of the result in bytes, without its NUL, goes to `json_len`, which may be NULL.
+/// As flagstore_get: the JSON text, to be freed with flagstore_free, or NULL if there is no such
+/// flag or the call failed. Its length goes to `json_len`, which may be NULL; it is 0 with NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_n(
     store: *const flagstore_t,
@@ -25,7 +29,7 @@ pub extern "C" fn flagstore_get_n(
     found
 }
 
-/// As `flagstore_set`.
+/// As flagstore_set. true: done. false: failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_set_n(
     store: *mut flagstore_t,
@@ -44,7 +48,8 @@ pub extern "C" fn flagstore_set_n(
     })
 }
 
-/// As `flagstore_delete`.
+/// As flagstore_delete. true: the flag existed. false: it did not, or the call failed and *error
+/// is set.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_delete_n(
     store: *mut flagstore_t,
@@ -55,7 +60,7 @@ pub extern "C" fn flagstore_delete_n(
     guard(error, false, || handle(store)?.delete(arguments::text_with_length(key, key_len, "key")?))
 }
 
-/// As `flagstore_get_bool`.
+/// As flagstore_get_bool: the value, or `fallback`.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_bool_n(
     store: *const flagstore_t,
@@ -69,7 +74,7 @@ pub extern "C" fn flagstore_get_bool_n(
     })
 }
 
-/// As `flagstore_get_int64`.
+/// As flagstore_get_int64: the value, or `fallback`.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_int64_n(
     store: *const flagstore_t,
@@ -83,7 +88,7 @@ pub extern "C" fn flagstore_get_int64_n(
     })
 }
 
-/// As `flagstore_get_double`.
+/// As flagstore_get_double: the value, or `fallback`.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_double_n(
     store: *const flagstore_t,
@@ -97,9 +102,10 @@ pub extern "C" fn flagstore_get_double_n(
     })
 }
 
-/// The string under `key`, to be freed, its length in bytes in `value_len`, which may be NULL; the string may contain
-/// NULs and ends with one more. NULL with *error NULL: there is no such flag; NULL with *error set: the call failed,
-/// with FLAGSTORE_TYPE_MISMATCH if the value is not a string.
+/// The string under `key`, without its quotes and escapes; it may contain NULs. The caller frees
+/// it with flagstore_free. Its length goes to `value_len`, which may be NULL. NULL with *error
+/// NULL: there is no such flag. NULL with *error set: the call failed, with
+/// FLAGSTORE_TYPE_MISMATCH if the value is not a string.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_string_n(
     store: *const flagstore_t,

@@ -100,7 +100,7 @@ pub(super) fn read_with_retry<T>(
 /// A missing file is an empty store, but a link to nowhere or an unmounted directory must not turn every flag off.
 fn check_absence(path: &Path) -> Result<()> {
     if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
-        return Err(Error::io(path, "follow the link", &io::Error::from_raw_os_error(libc::ENOENT)));
+        return Err(Error::os(path, "follow the link", libc::ENOENT));
     }
     match path.parent().map(|parent| (parent, parent.metadata())) {
         Some((parent, Err(error))) => Err(Error::io(parent, "open the directory", &error)),
@@ -140,7 +140,7 @@ pub(super) fn check_regular(path: &Path, mode: u32) -> Result<()> {
         libc::S_IFDIR => libc::EISDIR,
         _ => libc::EINVAL,
     };
-    Err(Error::io(path, "use what is not a regular file", &io::Error::from_raw_os_error(errno)))
+    Err(Error::os(path, "use what is not a regular file", errno))
 }
 
 /// Opens the file, if it holds just these bytes. Any other outcome is reported by a proper read.
@@ -226,13 +226,12 @@ fn warn_of_bind_mount(path: &Path, stamp: &Stamp, history: &FileHistory) {
 
 /// The error for a text of this file that was not accepted.
 pub(super) fn parse_failure(path: &Path, bytes: &[u8], error: ParseError) -> Error {
-    let io = |action: &'static str, errno| Error::io(path, action, &io::Error::from_raw_os_error(errno));
     match error {
         ParseError::Syntax { at, problem } => {
             let (line, column) = json::line_and_column(bytes, at);
             Error::Corrupt { path: path.to_owned(), line, column, problem }
         }
-        ParseError::TooLarge => io("read or write more than max_bytes", libc::EFBIG),
-        ParseError::OutOfMemory => io("hold the result", libc::ENOMEM),
+        ParseError::TooLarge => Error::TooLarge { path: Some(path.to_owned()), key: None },
+        ParseError::OutOfMemory => Error::os(path, "hold the result", libc::ENOMEM),
     }
 }

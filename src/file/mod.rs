@@ -21,7 +21,7 @@ use history::FileHistory;
 use load::Purpose;
 use read::{FlagsView, FreshCache, ReadCache};
 use revision::CachedRevision;
-use std::io;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +32,20 @@ use write::LastWrite;
 /// Every read reads the file, unless the [`ReadMode`] caches it. A change locks the file, reads it, and replaces it
 /// atomically and durably. A missing file is an empty store; a file that is not one JSON object is
 /// [`Error::Corrupt`] from every call and is never overwritten.
+///
+/// ```
+/// use flagstore::{FileFlagStore, FileOptions, FlagStore, Value};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("flags.json");
+///
+/// let store = FileFlagStore::open(&path)?;
+/// store.set("checkout.new-button", true.into())?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "{\n  \"checkout.new-button\": true\n}\n");
+///
+/// let reader = FileFlagStore::open_with(&path, FileOptions::new().read_only(true))?;
+/// assert_eq!(reader.get("checkout.new-button")?, Some(Value::from(true)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FileFlagStore {
     path: PathBuf,
     options: FileOptions,
@@ -45,27 +59,35 @@ pub struct FileFlagStore {
 
 impl FileFlagStore {
     /// Opens the file with the default options; creates it (`{}`) if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open_with`](Self::open_with).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, FileOptions::default())
     }
 
     /// Opens the file; creates it if it is missing, unless the options forbid that. The content is not read: a
     /// corrupt file is reported by the first call that needs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] for a missing directory, a link to nowhere, a path that is not a regular file, or what the system
+    /// refuses; [`Error::Locked`] if the file is missing and another holds its lock.
     pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
         sys::without_cancellation(|| Self::open_path(path.as_ref(), options))
     }
 
     fn open_path(path: &Path, options: FileOptions) -> Result<Self> {
-        let not_found = io::Error::from_raw_os_error(libc::ENOENT);
         if path.as_os_str().is_empty() {
-            return Err(Error::io(path, "open a file without a name", &not_found));
+            return Err(Error::os(path, "open a file without a name", libc::ENOENT));
         }
         register_fork_handlers();
         // The working directory may change later.
         let path = std::path::absolute(path).map_err(|error| Error::io(path, "use the path", &error))?;
         let is_present = load::is_present(&path)?;
         if !is_present && options.must_exist {
-            return Err(Error::io(&path, "open the file", &not_found));
+            return Err(Error::os(&path, "open the file", libc::ENOENT));
         }
         let history = Arc::new(FileHistory::new());
         if is_present {
@@ -129,11 +151,18 @@ impl FileFlagStore {
     }
 }
 
+impl fmt::Debug for FileFlagStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, options, .. } = self;
+        f.debug_struct("FileFlagStore").field("path", path).field("options", options).finish_non_exhaustive()
+    }
+}
+
 impl FlagStore for FileFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
         let mut found = Ok(None);
         self.visit(key, &mut |value| found = value.map(ValueRef::to_value).transpose())?;
-        found
+        found.map_err(|error| error.of_flag(key))
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
@@ -176,7 +205,11 @@ impl FlagStore for FileFlagStore {
         revision::revision(self)
     }
 
-    fn wait(&self, seen: u64, deadline: Option<Instant>, stop: Option<&StopToken>) -> Result<Option<u64>> {
-        revision::wait(self, seen, deadline, stop)
+    fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
+        revision::wait(self, seen, deadline, None)
+    }
+
+    fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
+        revision::wait(self, seen, deadline, Some(stop))
     }
 }

@@ -5,27 +5,27 @@ use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// A change copies one part of so many, and shares the others.
+/// A change copies one shard and shares the others.
 const SHARDS: usize = 256;
 
-/// An immutable map of the flags. A changed one shares all but a few parts with the one before.
+/// An immutable map of the flags. A changed one shares all but a few shards with the one before.
 #[derive(Clone)]
 pub(crate) struct ShardedMap {
-    parts: [Arc<Shard>; SHARDS],
+    shards: [Arc<Shard>; SHARDS],
     len: usize,
     hasher: RandomState,
 }
 
-type Shard = HashTable<Flag>;
+type Shard = HashTable<Entry>;
 
-/// A key and its compact value in one text, with a NUL between them: whoever has found the one has the other.
+/// A key and its compact value in one text, with a NUL between them: one cache miss finds both.
 #[derive(Clone)]
-pub(crate) struct Flag {
+pub(crate) struct Entry {
     text: NulTerminated,
     key_len: usize,
 }
 
-impl Flag {
+impl Entry {
     fn new(key: &str, json: &str) -> Result<Self> {
         let mut text = String::new();
         // With room for both NULs.
@@ -45,8 +45,8 @@ impl Flag {
     }
 
     #[inline(always)]
-    fn is_of(&self, key: &str) -> bool {
-        // Bytes, or the text would be asked whether a character ends there.
+    fn has_key(&self, key: &str) -> bool {
+        // As bytes: a slice of the text would check for a character boundary.
         self.key_len == key.len() && self.text.with_nul().as_bytes()[..self.key_len] == *key.as_bytes()
     }
 
@@ -59,33 +59,33 @@ impl Flag {
 impl ShardedMap {
     pub(crate) fn new() -> Self {
         let empty = Arc::new(Shard::new());
-        Self { parts: std::array::from_fn(|_| Arc::clone(&empty)), len: 0, hasher: RandomState::default() }
+        Self { shards: std::array::from_fn(|_| Arc::clone(&empty)), len: 0, hasher: RandomState::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flag> {
-        self.parts.iter().flat_map(|part| part.iter())
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.shards.iter().flat_map(|shard| shard.iter())
     }
 
     #[inline(always)]
-    pub(crate) fn find(&self, key: &str) -> Option<&Flag> {
+    pub(crate) fn find(&self, key: &str) -> Option<&Entry> {
         let hash = self.hasher.hash_one(key);
-        self.parts[part_of(hash)].find(hash, |flag| flag.is_of(key))
+        self.shards[shard_index(hash)].find(hash, |entry| entry.has_key(key))
     }
 
     #[inline(always)]
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.find(key).map(Flag::value)
+        self.find(key).map(Entry::value)
     }
 
-    /// The flags with the batch's changes made, or `None` if they change nothing.
+    /// The flags after the batch's changes; `None` if they change nothing.
     pub(crate) fn changed_by(&self, batch: &Batch) -> Result<Option<Self>> {
         let mut after = if batch.clears() { Self::new() } else { self.clone() };
         let mut changed = batch.clears() && self.len > 0;
-        for (key, value) in batch.edits() {
+        for (key, value) in batch.changes() {
             changed |= match value {
                 Some(value) => after.insert(key, value.as_json())?,
                 None => after.remove(key),
@@ -94,40 +94,40 @@ impl ShardedMap {
         Ok(changed.then_some(after))
     }
 
-    /// Whether that changed anything.
+    /// Returns whether that changed anything.
     fn insert(&mut self, key: &str, json: &str) -> Result<bool> {
         if self.get(key) == Some(json) {
             return Ok(false);
         }
-        let flag = Flag::new(key, json)?;
+        let entry = Entry::new(key, json)?;
         self.remove(key);
         let hash = self.hasher.hash_one(key);
         let hasher = self.hasher.clone();
-        self.part(hash).insert_unique(hash, flag, |flag| hasher.hash_one(flag.key()));
+        self.shard_mut(hash).insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
         self.len += 1;
         Ok(true)
     }
 
-    /// Whether there was such a flag.
+    /// Returns whether there was such a flag.
     fn remove(&mut self, key: &str) -> bool {
         if self.find(key).is_none() {
             return false;
         }
         let hash = self.hasher.hash_one(key);
-        if let Ok(entry) = self.part(hash).find_entry(hash, |flag| flag.is_of(key)) {
+        if let Ok(entry) = self.shard_mut(hash).find_entry(hash, |entry| entry.has_key(key)) {
             entry.remove();
         }
         self.len -= 1;
         true
     }
 
-    /// A part of our own, to be changed.
-    fn part(&mut self, hash: u64) -> &mut Shard {
-        Arc::make_mut(&mut self.parts[part_of(hash)])
+    /// The shard of this hash, copied if it is shared.
+    fn shard_mut(&mut self, hash: u64) -> &mut Shard {
+        Arc::make_mut(&mut self.shards[shard_index(hash)])
     }
 }
 
-/// By bits of the hash that its place within the part does not depend on.
-fn part_of(hash: u64) -> usize {
+/// From bits of the hash that the position within the shard does not depend on.
+fn shard_index(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }

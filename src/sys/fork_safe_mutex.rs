@@ -10,6 +10,8 @@ pub(crate) struct ForkSafeMutex {
     holder: AtomicU64,
     /// The word that waiters sleep on: it differs after every release.
     releases: AtomicU32,
+    /// How many may sleep. A child of a fork may count some that it does not have.
+    waiters: AtomicU32,
 }
 
 /// Held until dropped.
@@ -17,7 +19,7 @@ pub(crate) struct ForkSafeMutexGuard<'a>(&'a ForkSafeMutex);
 
 impl ForkSafeMutex {
     pub(crate) const fn new() -> Self {
-        Self { holder: AtomicU64::new(0), releases: AtomicU32::new(0) }
+        Self { holder: AtomicU64::new(0), releases: AtomicU32::new(0), waiters: AtomicU32::new(0) }
     }
 
     /// Waits for the lock. `None`: this thread holds it already.
@@ -34,7 +36,10 @@ impl ForkSafeMutex {
             }
             let is_free = holder == 0 || holder >> 32 != process >> 32;
             if !is_free {
+                self.waiters.fetch_add(1, SeqCst);
+                // One that was released in between is found by its word.
                 futex_wait(&self.releases, releases, None);
+                self.waiters.fetch_sub(1, SeqCst);
             } else if self.holder.compare_exchange(holder, me, SeqCst, SeqCst).is_ok() {
                 return Some(ForkSafeMutexGuard(self));
             }
@@ -46,6 +51,8 @@ impl Drop for ForkSafeMutexGuard<'_> {
     fn drop(&mut self) {
         self.0.holder.store(0, SeqCst);
         self.0.releases.fetch_add(1, SeqCst);
-        futex_wake_all(&self.0.releases);
+        if self.0.waiters.load(SeqCst) > 0 {
+            futex_wake_all(&self.0.releases);
+        }
     }
 }

@@ -122,7 +122,7 @@ class Snapshots:
         for key in [None, b"\xff"]:
             self.assertIsNone(lib.flagstore_snapshot_find(self.take().handle, key, None))
             self.assertIsNone(lib.flagstore_snapshot_find_n(self.take().handle, key, 0 if key is None else 1, None))
-        self.assertEqual(lib.flagstore_snapshot_seek(self.take().handle, None, 0), 0)
+        self.assertEqual(lib.flagstore_snapshot_seek(self.take().handle, None, 0), 1)
 
     def test_a_snapshot_is_no_store(self):
         self.assertEqual(self.raw("len", self.take().handle), (-1, flagstore.INVALID_ARGUMENT))

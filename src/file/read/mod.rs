@@ -14,7 +14,6 @@ use super::stamp::Stamp;
 use crate::{Error, Result};
 use checked::{CachedRef, CheckedCache};
 use std::ffi::CString;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,8 +32,8 @@ impl ReadCache {
         if options.read_mode == ReadMode::Fresh {
             return Ok(Self::Fresh);
         }
-        let c_path = CString::new(path.as_os_str().as_bytes())
-            .map_err(|_| Error::io(path, "use the path", &io::Error::from_raw_os_error(libc::EINVAL)))?;
+        let c_path =
+            CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::os(path, "use the path", libc::EINVAL))?;
         let cache = CheckedCache::new(path, c_path, options.max_bytes, Arc::clone(history));
         Ok(match options.read_mode {
             ReadMode::Watched => match WatchedCache::start(cache) {

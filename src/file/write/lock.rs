@@ -5,6 +5,7 @@ use super::request::Request;
 use super::resolved_path::ResolvedPath;
 use crate::file::load;
 use crate::{Error, Result, sys};
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -130,7 +131,7 @@ fn create(path: &ResolvedPath, lock_path: &Path) -> Result<()> {
 
 /// Says whose the lock file is, and what to do.
 fn refused(path: &Path, error: &io::Error) -> Error {
-    let action = match path.symlink_metadata() {
+    let action: Cow<'static, str> = match path.symlink_metadata() {
         Ok(metadata) => format!(
             "open the lock file of user {} (a change by that user or by root opens it to all who may write the directory)",
             metadata.uid()
@@ -138,5 +139,5 @@ fn refused(path: &Path, error: &io::Error) -> Error {
         .into(),
         Err(_) => "open the lock file".into(),
     };
-    Error::Io { path: path.to_owned(), action, errno: error.raw_os_error().unwrap_or(libc::EACCES) }
+    Error::io(path, action, error)
 }

@@ -22,7 +22,6 @@ use replace::ReplaceOutcome;
 use request::Request;
 use resolved_path::ResolvedPath;
 use std::borrow::Cow;
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,8 +54,7 @@ fn commit(store: &FileFlagStore, batch: Batch, create_if_missing: bool) -> Resul
             return outcome.clone();
         }
     }
-    let busy = io::Error::from_raw_os_error(libc::EBUSY);
-    Err(Error::io(&store.path, "replace the file, for another program keeps changing it", &busy))
+    Err(Error::os(&store.path, "replace the file, for another program keeps changing it", libc::EBUSY))
 }
 
 /// One round under the lock: it completes the whole group, or nobody where the file was changed meanwhile.
@@ -152,7 +150,7 @@ fn apply_group(document: &Document, group: &[Arc<Request>], options: &FileOption
             Some(value) => value.map(Value::as_ref),
             None => document.get(key),
         };
-        let outcome = batch.check(found).map(|()| batch.edits().any(|(key, _)| found(key).is_some()));
+        let outcome = batch.check(found).map(|()| batch.changes().any(|(key, _)| found(key).is_some()));
         if outcome.is_ok() {
             match &mut total {
                 Some(total) => total.to_mut().add(batch),

@@ -120,7 +120,7 @@ impl DirectorySync {
 }
 
 fn not_durable(path: &Path, error: &io::Error) -> Error {
-    Error::NotDurable { path: path.to_owned(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
+    Error::NotDurable { path: path.to_owned(), source: error.into() }
 }
 
 /// The temporary file under its one name; it goes away with its handle unless it takes the file's place.

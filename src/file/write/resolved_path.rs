@@ -64,7 +64,7 @@ impl ResolvedPath {
 }
 
 fn is_directory(path: &Path) -> Error {
-    Error::io(path, "use a directory as the file", &io::Error::from_raw_os_error(libc::EISDIR))
+    Error::os(path, "use a directory as the file", libc::EISDIR)
 }
 
 /// FNV-1a with 64 bits: the same in every version of the library, which std's hash is not.

@@ -66,6 +66,7 @@ unsafe extern "C" {
     pub fn flagstore_get_int64_n(store: Pointer, key: Text, key_len: usize, fallback: i64, error: Error) -> i64;
     pub fn flagstore_get_double_n(store: Pointer, key: Text, key_len: usize, fallback: f64, error: Error) -> f64;
     pub fn flagstore_get_string_n(store: Pointer, key: Text, key_len: usize, len: *mut usize, error: Error) -> Pointer;
+    pub fn flagstore_json_equal(a: Text, a_len: usize, b: Text, b_len: usize) -> bool;
 }
 
 /// What the library handed out, perhaps NULL; freed when dropped.
@@ -126,8 +127,16 @@ fn start() {
     });
 }
 
+/// Whether both are JSON and mean the same.
+pub fn json_equal(a: &[u8], b: &[u8]) -> bool {
+    start();
+    // SAFETY: pointers and lengths are of living slices.
+    unsafe { flagstore_json_equal(a.as_ptr().cast(), a.len(), b.as_ptr().cast(), b.len()) }
+}
+
 /// Bytes that are not UTF-8 are no key and no value.
 pub fn refuses_text(bytes: &[u8]) {
+    assert!(!json_equal(bytes, bytes));
     // SAFETY: pointers and lengths are of living slices.
     unsafe {
         let store = Object(expecting(OK, true, |error| flagstore_memory_open(error)));

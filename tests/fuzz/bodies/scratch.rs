@@ -46,7 +46,7 @@ impl Scratch {
 
     /// Without sync, for speed.
     pub fn store_that_reads(&self, read_mode: ReadMode) -> FileFlagStore {
-        let options = FileOptions { read_mode, durability: Durability::None, ..FileOptions::default() };
+        let options = FileOptions::new().read_mode(read_mode).durability(Durability::None);
         FileFlagStore::open_with(self.path(), options).expect("the file opens")
     }
 }

@@ -110,7 +110,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn error(&mut self) {
-        let (number, message) = (self.input.below(16) as i32 - 2, self.input.argument(&KEYS, 20));
+        let (number, message) = (self.input.below(18) as i32 - 2, self.input.argument(&KEYS, 20));
         let text = message.bytes(false).map_or(String::new(), |bytes| String::from_utf8_lossy(bytes).into_owned());
         let wrong = self.store();
         // SAFETY: a text as C passes it, an error, a NULL, and objects of other kinds.
@@ -122,7 +122,7 @@ impl<'a> World<'a> {
             assert_eq!(CStr::from_ptr(flagstore_error_message(error.0)).to_str(), Ok(expected));
             assert_eq!(flagstore_error_os_code(error.0), 0);
             let name = CStr::from_ptr(flagstore_error_name(number)).to_str().expect("names are text");
-            assert_eq!(name == "FLAGSTORE_UNKNOWN", !(0..=11).contains(&number));
+            assert_eq!(name == "FLAGSTORE_UNKNOWN", !(0..=13).contains(&number));
             // The last two of the handles are NULL or no store.
             let code = match wrong {
                 4 => OK,
