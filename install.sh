@@ -91,8 +91,8 @@ includedir=\${prefix}/include
 Name: flagstore
 Description: Feature flags in one JSON file that people can read
 Version: $version
-Cflags: -I"\${includedir}"
-Libs: -L"\${libdir}" -lflagstore
+Cflags: -I\${includedir}
+Libs: -L\${libdir} -lflagstore
 Libs.private: -lutil -lrt -lpthread -lm -ldl -lc
 END
 }

@@ -118,7 +118,7 @@ if command -v cmake >/dev/null; then
         cmake -S "$here" -B "$work/build" "-DCMAKE_PREFIX_PATH=$prefix" "-DPROGRAM=$program" "-DWANT=$1" \
             "-DFLAGSTORE_HPP_TEST=$work/program.cpp" >"$work/said" 2>&1
     }
-    printf '#include <flagstore.hpp>\nint main() { return flagstore::store::memory().len() != 0; }\n' >"$work/program.cpp"
+    printf '#include <flagstore.hpp>\nint main() { return flagstore::store::memory().get_bool("a", false); }\n' >"$work/program.cpp"
     for want in "$compatible" "$version;EXACT" "$version" ''; do
         cmake_project "$want" || fail "CMake does not find version $want: $(cat "$work/said")"
     done
@@ -126,7 +126,7 @@ if command -v cmake >/dev/null; then
         ! cmake_project "$want" || fail "CMake takes version $version for $want"
         grep -q "$version" "$work/said" || fail "CMake did not refuse the version, but: $(cat "$work/said")"
     done
-    cmake_project '0.1...<9' || fail "CMake does not find version 0.1...<9: $(cat "$work/said")"; fi
+    cmake_project '0.1...<9' || fail "CMake does not find version 0.1...<9: $(cat "$work/said")"
     ! cmake_project "0.1...<$version" || fail "CMake takes version $version for less than that"
     cmake_project "$compatible" || fail "$(cat "$work/said")"
     cmake --build "$work/build" >"$work/said" 2>&1 || fail "$(cat "$work/said")"
