@@ -8,7 +8,7 @@
 #     ./install.sh tarball    makes flagstore-VERSION-linux-ARCH.tar.gz, which needs no glibc newer than 2.17
 #
 # PREFIX (/usr/local) and LIBDIR (PREFIX/lib) say where to; what is installed may be moved as a whole afterwards. With
-# DESTDIR everything goes to a tree below that directory, for a package. CC, CFLAGS and LDFLAGS are honoured.
+# DESTDIR everything goes to a tree below that directory, for a package. CC, CPPFLAGS, CFLAGS and LDFLAGS are honoured.
 set -eu
 
 root=$(cd "$(dirname "$0")" && pwd)
@@ -119,7 +119,7 @@ install_all() {
     *) set -- "-Wl,-rpath,\$ORIGIN/../${LIBDIR#"$PREFIX"/}" ;;
     esac
     # shellcheck disable=SC2086  # several words
-    ${CC:-cc} -std=c99 ${CFLAGS:--O2} "-I$root/include" "$root"/examples-c/flagctl*.c -o "$build/flagctl" \
+    ${CC:-cc} -std=c99 ${CPPFLAGS:-} ${CFLAGS:--O2} "-I$root/include" "$root"/examples-c/flagctl*.c -o "$build/flagctl" \
         ${LDFLAGS:-} "-L$build" -lflagstore -Wl,-s "$@"
 
     bin=${DESTDIR:-}$PREFIX/bin include=${DESTDIR:-}$PREFIX/include lib=${DESTDIR:-}$LIBDIR
