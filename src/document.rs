@@ -4,7 +4,7 @@ use crate::{Batch, Snapshot, Value, ValueRef};
 mod canonical;
 use canonical::CanonicalCheck;
 
-/// Walks the root object of `text` and calls `member` with the begin and the key of each member, to read its value.
+/// Walks the root object of `text`. `member` gets the begin and the key of each member, and reads its value.
 #[inline(always)]
 fn members<'a>(
     text: &'a str,
@@ -27,7 +27,7 @@ fn members<'a>(
     scanner.end()
 }
 
-/// One flag's value in one pass that validates the whole text; of a repeated key, the last.
+/// One flag's value, the last if its key is repeated. One pass, which validates the whole text.
 pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, ParseError> {
     let mut found = None;
     members(text, |_, name, scanner| {
@@ -108,7 +108,7 @@ fn index(
 /// The same object in the canonical text of the style.
 fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseError> {
     let mut writer = Writer::new(style, limit);
-    // To grow a large result would take room for both copies of it at once.
+    // A large result that grew would take room for two copies of it at once.
     if style == Style::Compact || text.len() < limit / 4 || writer.reserve(limit).is_err() {
         writer.reserve(text.len().min(limit))?;
     }
