@@ -19,7 +19,7 @@ struct UnorderedObject {
 }
 
 impl MemberOrder {
-    /// Of the container that the scanner stands at, in at most `room` bytes.
+    /// The order of the container that the scanner stands at, in at most `room` bytes.
     pub(super) fn of(scanner: &mut Scanner<'_>, is_root: bool, room: usize) -> Result<Self, ParseError> {
         let mut search = Search { order: Self::default(), open: Vec::new(), room };
         if is_root {

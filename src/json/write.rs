@@ -5,9 +5,9 @@ use super::{MAX_BYTES, MAX_DEPTH, ParseError, Quoted, Scanner, Span};
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Style {
-    /// What callers get: no white space, UTF-8 unescaped.
+    /// For callers: no white space, UTF-8 unescaped.
     Compact,
-    /// What the file holds: as Python's `json.dump(indent=2, sort_keys=True)`, ASCII only.
+    /// For the file: as Python's `json.dump(indent=2, sort_keys=True)`, ASCII only.
     File,
 }
 
@@ -134,7 +134,7 @@ impl Writer {
     /// Whether the value stands in the text as it would be written. Forgets what was written before.
     pub(crate) fn would_write(&mut self, text: &str, value: Span) -> Result<bool, ParseError> {
         self.out.clear();
-        // What is longer differs.
+        // A longer text differs.
         self.limit = value.len();
         self.reserve(value.len())?;
         match self.element(&mut Scanner::at(text, value.start()), 0, None) {
