@@ -135,14 +135,14 @@ pub(crate) struct EditedDocument {
 }
 
 impl EditedDocument {
-    /// The document itself, if it is short enough to be kept.
+    /// The document itself, if it is short enough to be cached.
     pub(crate) fn into_document(self) -> Option<Document> {
         Some(Document { text: self.text, flags: self.flags?, limit: self.limit })
     }
 }
 
 impl Document {
-    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text is kept as it is, any
+    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text stays as it is, any
     /// other is rewritten.
     pub(crate) fn parse(bytes: &mut Vec<u8>, limit: usize) -> Result<Self, ParseError> {
         let text = String::from_utf8(std::mem::take(bytes)).map_err(|error| {
@@ -180,7 +180,7 @@ impl Document {
     }
 
     /// The document with the batch's changes made, or `None` if they change nothing; untouched flags are copied. It is
-    /// fit to be kept only if this one is no longer than `keep`, in bytes.
+    /// fit to be cached only if this one is no longer than `keep`, in bytes.
     pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<EditedDocument>, ParseError> {
         if !self.changed_by(batch)? {
             return Ok(None);

@@ -2,7 +2,7 @@
 
      row13_stale_reads MODE EDIT PATH BESIDE EDITS
 
-   MODE is a FLAGSTORE_READ_*. EDIT is one of rename, rewrite, resize, recreate, link. PATH is where the library finds
+   MODE is a FLAGSTORE_READ_*. EDIT is one of rename, rewrite, resize, recreate, link, truncate, leave. PATH is where the library finds
    the file, BESIDE where the edits are made: the same, or what lies under a file system that does not notice. A thread
    reads all the time, so that there is always something to be stale.
 
@@ -60,6 +60,22 @@ static void recreate(const char *text, int len) {
     put(beside, O_CREAT | O_EXCL, text, len);
 }
 
+enum { GAP_US = 2000 };
+
+/* As whoever opens a file for writing: it is empty for a while. */
+static void truncate_first(const char *text, int len) {
+    check(truncate(beside, 0) == 0, "truncate");
+    sleep_us(GAP_US);
+    put(beside, 0, text, len);
+}
+
+/* As git and install: it is away for a while. */
+static void recreate_later(const char *text, int len) {
+    check(unlink(beside) == 0, "unlink");
+    sleep_us(GAP_US);
+    put(beside, O_CREAT | O_EXCL, text, len);
+}
+
 /* The file is a link to one of two others: the other one is written, then the link is replaced. */
 static void swap_link(const char *text, int len) {
     char target[4100];
@@ -75,7 +91,8 @@ static const struct edit {
     const char *name;
     void (*make)(const char *text, int len);
 } KINDS[] = {
-    {"rename", replace}, {"rewrite", rewrite}, {"resize", rewrite}, {"recreate", recreate}, {"link", swap_link}};
+    {"rename", replace}, {"rewrite", rewrite}, {"resize", rewrite}, {"recreate", recreate}, {"link", swap_link},
+    {"truncate", truncate_first}, {"leave", recreate_later}};
 
 static long make(const struct edit *kind) {
     static const char filler[] = "ffffffffffffffffffffffffffffffffffffffffffffffff";

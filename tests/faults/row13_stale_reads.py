@@ -10,7 +10,7 @@ import flagstore
 from file_systems import BTRFS, EXT4, EXT4_SECONDS, XFS, fuse, on_disk, overlay, tmpfs
 from power_disk import needs_power_disk
 
-KINDS = ["rename", "rewrite", "resize", "recreate", "link"]
+KINDS = ["rename", "rewrite", "resize", "recreate", "link", "truncate", "leave"]
 MODES = {"FRESH": flagstore.READ_FRESH, "CHECKED": flagstore.READ_CHECKED, "WATCHED": flagstore.READ_WATCHED}
 EDITS = common.size(30, 1000)
 IMAGES = {"ext4": EXT4, "ext4 of whole seconds": EXT4_SECONDS, "xfs": XFS, "btrfs": BTRFS}
