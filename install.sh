@@ -170,11 +170,12 @@ tarball() {
     CC="$(find_zig) cc -target $arch-linux-gnu.2.17" CFLAGS=-O2 LDFLAGS=''
     export ZIG_GLOBAL_CACHE_DIR="$build/zig-cache" ZIG_LOCAL_CACHE_DIR="$build/zig-cache"
     build_all "$unwinder"
+    epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
     name=flagstore-$version-linux-$arch
     DESTDIR=$work/stage PREFIX=/$name LIBDIR=/$name/lib
     install_all
     install -m 644 "$root"/LICENSE-* "$root/README.md" "$DESTDIR/$name"
-    tar -c -C "$DESTDIR" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@${SOURCE_DATE_EPOCH:-0}" "$name" |
+    tar -c -C "$DESTDIR" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" "$name" |
         gzip -n9 >"$build/$name.tar.gz"
     # What it was linked for is of no use to this machine.
     rm -f "$build/libflagstore.so" "$build/$soname"

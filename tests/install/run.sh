@@ -105,7 +105,9 @@ eval "$cc -std=c99 '$program' -o '$work/program' $(pkg-config --cflags --libs fl
 readelf -d "$work/program" | grep -q "NEEDED.*\[$soname\]" || fail "the program asks for another library than $soname"
 built env "LD_LIBRARY_PATH=$lib"
 if [ $by = install.sh ]; then # cargo-c's line names libgcc_s, of which there is no static one
-    eval "$cc -std=c99 '$program' -o '$work/program' -static $(pkg-config --static --cflags --libs flagstore)"
+    # The linker remarks that names of hosts and users need glibc's shared library; nobody asks for those.
+    eval "$cc -std=c99 '$program' -o '$work/program' -static $(pkg-config --static --cflags --libs flagstore)" \
+        2>"$work/said" || fail "$(cat "$work/said")"
     built env
 fi
 eval "$cc -std=c99 '$program' -o '$work/program' $(pkg-config --cflags flagstore) '$lib/libflagstore.a' \
@@ -150,9 +152,12 @@ fi
 # ---- flagctl and its manual ----
 if [ $by = install.sh ]; then
     flagctl=$prefix/bin/flagctl
+    # That of a Debian package looks where the loader looks by itself.
+    [ "$lib" = "$prefix/lib" ] || export LD_LIBRARY_PATH="$lib"
     same "$("$flagctl" --version)" "flagctl $version" "flagctl --version"
     (cd "$work" && "$flagctl" flags.json set a '[1]' && same "$("$flagctl" flags.json get a)" '[1]' "flagctl get")
-    page=$prefix/share/man/man1/flagctl.1
+    page=$work/flagctl.1
+    gzip -dcf "$prefix"/share/man/man1/flagctl.1* >"$page"
     grep -q "\"flagstore $version\"" "$page" || fail "the manual is not of version $version"
     # Every command and option that the help lists.
     for word in $("$flagctl" --help | sed -n 's/^  \([a-z]\{3,\}\).*/\1/p; s/^  --help, --version/help version/p'); do
