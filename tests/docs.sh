@@ -71,9 +71,9 @@ chmod +x "$work/bin/"*
 (cd "$checkout" && "$work/bin/cargo" build --release) # for the recipes that begin after it
 # recipe FILE: runs its commands in the checkout, as a newcomer would, and leaves what they print in $work/got.
 recipe() {
-    (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR &&
+    (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR CARGO_TARGET_DIR LIBDIR DESTDIR &&
         PATH=$work/bin:$PATH PREFIX=$work/prefix PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig \
-        LD_RUN_PATH=$work/prefix/lib CARGO_TARGET_DIR='' sh -eu "$1") >"$work/got" 2>"$work/said" </dev/null ||
+        LD_RUN_PATH=$work/prefix/lib sh -eu "$1") >"$work/got" 2>"$work/said" </dev/null ||
         { cat "$work/said" >&2; fail "the recipe $(basename "$1") failed"; }
     checks=$((checks + 1))
 }

@@ -29,11 +29,22 @@ no_path() { # no_path DIRECTORY-OR-FILE...
     done
 }
 
+# The C tests on a library that was not linked by rustc.
+c_programs() { # c_programs PREFIX
+    for source in $(grep -l '^/\* run:.* plain' tests/c/*.c); do
+        cc -std=c99 -D_GNU_SOURCE -g "$source" -o "$work/test" "-I$1/include" "-L$1/lib" "-Wl,-rpath,$1/lib" \
+            -lflagstore -lpthread
+        FLAGSTORE_LIB_DIR=$1/lib "$work/test" >"$work/said" 2>&1 || fail "$source: $(tail "$work/said")"
+        checks=$((checks + 1))
+    done
+}
+
 install_() {
     PREFIX="$work/prefix" ./install.sh
     no_path "$work/prefix"
     ls -l "$work/prefix/lib" "$work/prefix/bin"
     tests/install/run.sh "$work/prefix"
+    c_programs "$work/prefix"
 }
 
 tarball() {
@@ -60,12 +71,12 @@ tarball() {
         done
     done
     tests/install/run.sh "$work/unpacked/$name"
+    c_programs "$work/unpacked/$name"
 }
 
 packages() {
     rm -f ../*.deb ../*.changes ../*.buildinfo
-    # Cargo is not a package here.
-    dpkg-buildpackage -b -us -uc -d
+    dpkg-buildpackage -b --no-sign
     ls -l ../*.deb
     lintian --fail-on error --info ../*.changes
     # The packages laid out as files: what -dev has, with the library of the other.
