@@ -29,7 +29,7 @@ module Flagstore
   private_constant :LOCK_TIMEOUT, :LOCK_SLICE
 
   # @return [String] the version of the loaded library
-  def self.version = C.version
+  def self.version = C.version.force_encoding(Encoding::UTF_8)
 
   # @param name [String, Symbol] such as "watched"
   # @return [Boolean] whether the loaded library has this feature

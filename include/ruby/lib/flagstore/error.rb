@@ -26,7 +26,7 @@ module Flagstore
     def initialize(message = nil, code = self.class::CODE, os_code = 0)
       super(message)
       @code = code
-      @name = C.error_name(code)
+      @name = C.error_name(code).force_encoding(Encoding::UTF_8)
       @os_code = os_code
     end
 
