@@ -32,7 +32,7 @@ module Flagstore
       return if Thread.current[:flagstore_quiet] && message.match?(/: locked by another .* for more than \d+ ms\z/)
 
       how, error = C.contained { @block&.call(LOG_LEVELS.key(level), message.force_encoding(Encoding::UTF_8)) }
-      warn "flagstore: the log block failed: #{error.full_message}" if how == :raised
+      warn "flagstore: the log block failed: #{error.full_message}" if how == :raised && error.is_a?(StandardError)
     end
 
     # One for good, whatever the block: a call in another thread may still use it when the block is replaced.
