@@ -48,33 +48,13 @@ module Flagstore
       table
     end
 
-    INSIDE = {} # the threads that run a method now
-
-    # The end of the program kills what runs, and waits for it; a method that sleeps would not notice (see serve).
-    at_exit do
-      @ending = true
-      INSIDE.keys.each { |thread| thread.raise(Error.new("the program ends")) unless thread == Thread.current }
-    end
-
     # work[object, ...] as a C function whose exceptions become error objects.
     def self.offer(name, *arguments, &work)
       FUNCTIONS[name] = FFI::Function.new(:bool, [:pointer, *arguments, :pointer]) do |context, *given, error|
-        how, exception = C.contained { serve { work.call(SERVED.fetch(context.address), *given) } }
+        how, exception = C.contained { C.outside { work.call(SERVED.fetch(context.address), *given) } }
         error.write_pointer(failed(exception)) unless how == :value
         how == :value
       end
-    end
-
-    # The call that this is inside of has put interrupts off; without them no Timeout in a backend would work. Not
-    # Thread#kill: of a thread that is being killed nothing could be held up.
-    def self.serve(&work)
-      raise Error, "the program ends" if @ending
-
-      outer = INSIDE[Thread.current]
-      INSIDE[Thread.current] = true
-      Thread.handle_interrupt(Exception => :immediate, &work)
-    ensure
-      INSIDE.delete(Thread.current) unless outer
     end
 
     def self.failed(exception)

@@ -2,7 +2,8 @@
 
 module Flagstore
   # Gives every log message of this level or a graver one to the block, on the thread that made the call; no block: off.
-  # Timeout and Thread#kill cannot interrupt the block, so it should be quick. At the end of the program the log goes off.
+  # What the block raises is written to standard error, and the call goes on; but a Timeout, or throw, that leaves it is
+  # an error of the call. Thread#kill waits for the block. At the end of the program the log goes off.
   #
   #   Flagstore.log(:warn) { |level, message| logger.public_send(level, message) }
   # @param level [Symbol] one of LOG_LEVELS
@@ -31,8 +32,14 @@ module Flagstore
     def self.heard(level, message)
       return if Thread.current[:flagstore_quiet] && message.match?(/: locked by another .* for more than \d+ ms\z/)
 
-      how, error = C.contained { @block&.call(LOG_LEVELS.key(level), message.force_encoding(Encoding::UTF_8)) }
-      warn "flagstore: the log block failed: #{error.full_message}" if how == :raised && error.is_a?(StandardError)
+      message = message.force_encoding(Encoding::UTF_8)
+      how, error = C.contained { C.outside { @block&.call(LOG_LEVELS.key(level), message) } }
+      error = Error.new("the log block was left by throw, break or Thread.exit, or by Timeout") if how == :left
+      if how == :left || (defined?(Timeout::Error) && error.is_a?(Timeout::Error))
+        Thread.current.raise(error) # when the call has come back: it may be meant for the caller
+      elsif how == :raised && error.is_a?(StandardError)
+        warn "flagstore: the log block failed: #{error.full_message}"
+      end
     end
 
     # One for good, whatever the block: a call in another thread may still use it when the block is replaced.

@@ -111,11 +111,12 @@ module Flagstore
       # @return [Handle] to be used until leave
       def enter(alone = false)
         @calls += 1
-        raise Error::Closed unless @handle
+        handle = @handle
+        raise Error::Closed unless handle
         raise Error::InvalidArgument, "another thread uses it" if @alone || (alone && @calls > 1)
 
         @alone = alone
-        @handle
+        handle
       rescue Error
         @calls -= 1
         raise
@@ -233,6 +234,26 @@ module Flagstore
       Thread.current.raise(e) unless e.is_a?(StandardError)
     ensure
       return outcome
+    end
+
+    OUTSIDE = {} # the threads that run a callback now
+
+    # The end of the program kills all threads, and waits for those that defer it; a callback that sleeps would not notice.
+    at_exit do
+      @ending = true
+      OUTSIDE.each_key.to_a.each { |thread| thread.raise(Error.new("the program ends")) unless thread == Thread.current }
+    end
+
+    # Runs what a callback is to do with interrupts, which the call that it is inside of has put off: without them no
+    # Timeout in it would work. Not Thread#kill: once it has begun it cannot be put off.
+    def self.outside(&work)
+      raise Error, "the program ends" if @ending && Thread.current != Thread.main
+
+      outer = OUTSIDE[Thread.current]
+      OUTSIDE[Thread.current] = true
+      Thread.handle_interrupt(Exception => :immediate, &work)
+    ensure
+      OUTSIDE.delete(Thread.current) unless outer
     end
 
     # What a backend in Ruby raised in this call becomes the cause of the call's error.
