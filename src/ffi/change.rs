@@ -1,6 +1,6 @@
 //! Changes
 //!
-//! A file's changes are noticed whoever makes them: this program, another one, a person with an
+//! A file's changes by anybody are noticed: this program, another one, a person with an
 //! editor. A change in a backend of your own is noticed only if it is made through the same
 //! store.
 
@@ -24,8 +24,8 @@ pub struct flagstore_watch_t {
 /// The strings are valid during the call only. A key that contains U+0000 seems to end there.
 ///
 /// It is called by a thread of the library, one call at a time for each watch, with every signal
-/// blocked and no lock held. It may call the library, also to free its own watch. It must not
-/// throw.
+/// blocked and no lock held. It may call the library, also to free its own watch. It must return:
+/// no exception, no longjmp, no pthread_exit.
 #[allow(non_camel_case_types)]
 pub type flagstore_watch_fn = Option<
     unsafe extern "C-unwind" fn(
@@ -116,7 +116,7 @@ fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
     }
 }
 
-/// What the caller wants back, in whatever thread.
+/// The caller's pointer for its callback, in any thread.
 struct Userdata(*mut c_void);
 
 impl Userdata {

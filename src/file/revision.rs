@@ -32,7 +32,7 @@ pub(super) struct CachedRevision {
 pub(super) fn revision(store: &FileFlagStore) -> Result<u64> {
     match (store.cached_revision.load().as_deref(), store.cache.stamp_by_events()) {
         (Some(cached), Some(stamp)) if cached.stamp == stamp => Ok(cached.revision),
-        _ => sys::without_cancellation(|| revision_by_stat(store)),
+        _ => revision_by_stat(store),
     }
 }
 
@@ -83,12 +83,10 @@ pub(super) fn wait(
     deadline: Option<Instant>,
     stop: Option<&StopToken>,
 ) -> Result<Option<u64>> {
-    sys::without_cancellation(|| {
-        let mut events = store.spare_events.take();
-        let outcome = wait_with(store, seen, deadline, stop, &mut events);
-        store.spare_events.put(events);
-        outcome
-    })
+    let mut events = store.spare_events.take();
+    let outcome = wait_with(store, seen, deadline, stop, &mut events);
+    store.spare_events.put(events);
+    outcome
 }
 
 fn wait_with(

@@ -16,7 +16,7 @@ use super::load::{self, OpenedFile, Purpose};
 use super::options::{Durability, FileOptions};
 use crate::document::{Document, EditedDocument};
 use crate::json::ParseError;
-use crate::{Batch, Error, Result, Value, sys};
+use crate::{Batch, Error, Result, Value};
 use lock::Lock;
 use replace::ReplaceOutcome;
 use request::Request;
@@ -38,7 +38,7 @@ pub(super) fn apply(store: &FileFlagStore, batch: &Batch) -> Result<bool> {
     if store.options.read_only {
         return Err(Error::ReadOnly { path: store.path.clone() });
     }
-    sys::without_cancellation(|| commit(store, batch.clone(), false))
+    commit(store, batch.clone(), false)
 }
 
 fn commit(store: &FileFlagStore, batch: Batch, create_if_missing: bool) -> Result<bool> {
@@ -109,7 +109,7 @@ fn fail(group: &[Arc<Request>], error: &Error) {
     group.iter().for_each(|request| request.complete(Err(error.clone())));
 }
 
-/// What the file holds under the lock.
+/// The content of the file while the lock is held.
 struct Loaded {
     /// `None`: there is no file.
     opened: Option<OpenedFile>,
