@@ -177,6 +177,14 @@ check_sh() {
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
+    gem)
+        ! missing gem Ruby || return 0
+        mkdir -p "$work/gem/include"
+        cp -R "$root/include/ruby" "$work/gem/include/"
+        (cd "$work/gem" && GEM_HOME=$work/gems sh -eu "$1") >"$work/got" 2>&1 ||
+            { cat "$work/got" >&2; fail "the commands of $2.sh failed"; }
+        checks=$((checks + 1))
+        ;;
     one-program) recipe "$1" ;;
     one-language)
         ! missing python3 Python || return 0

@@ -138,9 +138,6 @@ class EncodingsTest < Minitest::Test
   # JSON can spell it, and files of others may have it.
   def test_half_a_surrogate_pair_is_no_text
     @store.set_json("half", '"\ud800"')
-  rescue Flagstore::Error::InvalidJson
-    skip "this library does not store it"
-  else
     assert_equal '"\ud800"', @store.get_json("half")
     [-> { @store["half"] }, -> { @store.to_h }, -> { @store.snapshot["half"] }, -> { @store.get_string("half", nil) }]
       .each { |call| assert_refused(:TYPE_MISMATCH, &call) }
