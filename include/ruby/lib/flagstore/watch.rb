@@ -90,12 +90,12 @@ module Flagstore
       @store.close
     end
 
-    # nil: it failed, which the library has logged.
+    # nil: it failed, which the library has logged, or a log block has in its own way.
     def try
       result = yield
       @failed = false
       result
-    rescue Error
+    rescue StandardError
       @failed = true
       sleep(PAUSE)
       nil
