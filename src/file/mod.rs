@@ -128,8 +128,7 @@ impl FileFlagStore {
         if let Some((last_read, opened)) = self.fresh.unchanged(&self.path) {
             self.history.saw_file();
             self.cache.invalidate_unless(Some(&opened.stamp));
-            let found = last_read.flags(limit).and_then(|flags| look(FlagsView::Parsed(flags)));
-            return self.looked(found).map(Some);
+            return self.looked(look(last_read.flags(limit))).map(Some);
         }
         let mut buffer = Vec::new();
         let parse = |bytes: &mut Vec<u8>| look(FlagsView::Bytes { bytes, limit });

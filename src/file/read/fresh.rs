@@ -22,9 +22,11 @@ pub(in crate::file) struct LastRead {
 }
 
 impl LastRead {
-    pub(in crate::file) fn flags(&self, limit: usize) -> Result<&Snapshot, ParseError> {
-        let bytes = &self.bytes;
-        self.flags.get_or_try_init(|| FlagsView::Bytes { bytes, limit }.snapshot()?.indexed().map(Box::new))
+    /// The flags, parsed unless that takes too much memory: one flag may need it, and the others can be read anyway.
+    pub(in crate::file) fn flags(&self, limit: usize) -> FlagsView<'_> {
+        let unparsed = FlagsView::Bytes { bytes: &self.bytes, limit };
+        let parse = || Ok::<_, ParseError>(Box::new(unparsed.snapshot()?.indexed()?));
+        self.flags.get_or_try_init(parse).map_or(unparsed, FlagsView::Parsed)
     }
 }
 
@@ -44,7 +46,7 @@ impl FreshCache {
 
     /// Takes bytes that were read and found valid.
     pub(in crate::file) fn keep(&self, bytes: Vec<u8>) {
-        let kept = (bytes.capacity() <= self.limit).then(|| LastRead { bytes, flags: OnceBox::new() }.into());
-        self.last_read.store(kept);
+        let cached = (bytes.capacity() <= self.limit).then(|| LastRead { bytes, flags: OnceBox::new() }.into());
+        self.last_read.store(cached);
     }
 }
