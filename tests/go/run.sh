@@ -10,11 +10,9 @@ export CGO_ENABLED=1 CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_S
 export CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'"
 export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export GOPROXY=off GOTOOLCHAIN=local
-if [ -z "${HOME:-}${GOCACHE:-}" ]; then
-    GOCACHE=$(mktemp -d)
-    own_cache=$GOCACHE
-    export GOCACHE
-fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+[ -n "${HOME:-}${GOCACHE:-}" ] || export GOCACHE="$scratch/cache"
 
 go vet ./... flagstore >&2
 go test -count=1 ./... flagstore >&2
@@ -28,9 +26,6 @@ fails_with() {
     ! said=$("$@" 2>&1) || { echo "tests/go/run.sh: $* was to fail" >&2; exit 1; }
     case $said in *"$text"*) ;; *) printf 'expected %s of %s, got:\n%s\n' "$text" "$*" "$said" >&2; exit 1 ;; esac
 }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch" ${own_cache:-}' EXIT
-
 # Without cgo the compiler's message says what is missing.
 fails_with flagstore_needs_cgo env CGO_ENABLED=0 go build flagstore
 
