@@ -50,20 +50,15 @@ pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<Vec<&'static
 }
 
 fn copy_owner(old: &Metadata, to: &File, made: &Metadata, refused: &mut Vec<&'static str>) {
-    let owner = (made.uid() != old.uid()).then(|| old.uid()).filter(|&uid| {
-        let is_known = is_mapped(uid, "uid");
-        if !is_known {
-            refused.push("the owner");
+    let mut wanted = |made: u32, old: u32, kind: &str, what: &'static str| {
+        if made != old && !is_mapped(old, kind) {
+            refused.push(what);
+            return None;
         }
-        is_known
-    });
-    let group = (made.gid() != old.gid()).then(|| old.gid()).filter(|&gid| {
-        let is_known = is_mapped(gid, "gid");
-        if !is_known {
-            refused.push("the group");
-        }
-        is_known
-    });
+        (made != old).then_some(old)
+    };
+    let owner = wanted(made.uid(), old.uid(), "uid", "the owner");
+    let group = wanted(made.gid(), old.gid(), "gid", "the group");
     if owner.is_none() && group.is_none() || fchown(to, owner, group).is_ok() {
         return;
     }
