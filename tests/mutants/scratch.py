@@ -144,8 +144,9 @@ class Scratch:
 
     def start(self, command, tests):
         folder = tempfile.mkdtemp(prefix="flagstore-mutants-", dir=RAM_DISK if os.path.isdir(RAM_DISK) else None)
+        os.chmod(folder, 0o1777)  # as /tmp: some programs run as another user
         libraries = self.libraries(command.build)
-        environment = {**os.environ, "TMPDIR": folder, "LD_LIBRARY_PATH": libraries, "FLAGSTORE_LIB_DIR": libraries,
+        environment = {**os.environ, "TMPDIR": folder, "PYTHONPATH": os.path.join(self.tree, "include", "python"), "LD_LIBRARY_PATH": libraries, "FLAGSTORE_LIB_DIR": libraries,
                        "FLAGSTORE_INCLUDE_DIR": os.path.join(self.tree, "include"), "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("FLAGSTORE_LOG", "FLAGSTORE_FILE"):
             environment.pop(name, None)
