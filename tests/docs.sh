@@ -88,10 +88,10 @@ check_cpp() {
 check_go() {
     ! missing go Go || return 0
     rm -rf "$work/shop"
-    mkdir -p "$work/shop/flagstore"
-    cp "$root"/include/go/*.go "$work/shop/flagstore/"
+    mkdir -p "$work/shop/third_party"
+    cp -R "$root/include/go" "$work/shop/third_party/flagstore"
     cp "$1" "$work/shop/main.go"
-    printf 'module example.org/shop\n\ngo 1.19\n' >"$work/shop/go.mod"
+    cp "$blocks/go.mod" "$work/shop/"
     (cd "$work/shop" && GOPROXY=off GOFLAGS=-mod=mod CGO_CFLAGS="'-I$include'" CGO_LDFLAGS="'-L$lib'" \
         go build -o "$work/program" .) || fail "$2 does not compile"
     run "$2" "$work/program"
@@ -241,7 +241,8 @@ check_links() {
 }
 # Functions and constants are those of the header; variables of the environment are those that somebody reads.
 check_names() {
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g' "$root/$document" >"$work/text"
+    # Files are no functions, and neither is the build tag of the Go module.
+    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g' "$root/$document" >"$work/text"
     for name in $(grep -o '\bflagstore_[a-z0-9_]*[a-z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || fail "$name is not in flagstore.h"
         checks=$((checks + 1))
@@ -274,6 +275,7 @@ for document in $documents CHANGELOG.md; do
         name=$(basename "$block")
         case $name in
         *%*) check_excerpt "$block" ;;
+        go.mod) ;; # of the program in Go
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
         *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console) "check_${name##*.}" "$block" "${name%.*}" ;;
         *) fail "no rule for the block $name" ;;
@@ -309,7 +311,7 @@ complete() {
 complete tests/README.md "$root"/tests/*
 complete tests/faults/README.md "$root"/tests/faults/row*.py
 complete examples-c/README.md "$root"/examples-c/*.c
-complete include/README.md "$root"/include/*.h* "$root"/include/*/*.go "$root"/include/*/*.py \
+complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/*/*.py \
     "$root"/include/ruby/*.gemspec "$root"/include/ruby/lib/*.rb "$root"/include/ruby/lib/flipper/adapters/*.rb
 document=tests/bench/README.md
 for option in $(sed -n 's/^#   \(--[a-z]*\).*/\1/p' "$root/tests/bench/run.sh"); do
