@@ -57,6 +57,7 @@ pub(super) fn into_raw<T>(kind: Kind, value: T) -> *mut T {
 }
 
 /// A NUL-terminated copy of `text` for the caller; `OutOfMemory` instead of an abort.
+#[inline]
 pub(super) fn text_into_raw(text: &str) -> Result<*mut c_char> {
     // SAFETY: any size may be asked for; a text and its tag are far from the largest.
     let tag = unsafe { libc::malloc(size_of::<Tag>() + text.len() + 1) }.cast::<Tag>();
@@ -84,6 +85,7 @@ unsafe fn free_text(tag: *mut Tag) {
 }
 
 /// The tag of what may be an object of this library.
+#[inline(always)]
 fn tag_of(object: *const c_void) -> Option<*mut Tag> {
     let tag = object.cast::<Tag>().wrapping_sub(1).cast_mut();
     if object.is_null() || !tag.is_aligned() {
@@ -97,10 +99,16 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
 
 /// The object as what it is said to be.
 pub(super) fn borrow<'a, T>(object: *const T, kind: Kind, name: &str) -> Result<&'a T> {
+    peek(object, kind).ok_or_else(|| refused(object.is_null(), kind, name))
+}
+
+/// The same; `None`: it is not what it is said to be.
+#[inline(always)]
+pub(super) fn peek<'a, T>(object: *const T, kind: Kind) -> Option<&'a T> {
     match tag_of(object.cast()) {
         // SAFETY: the tag says that it is the T which this kind always is.
-        Some(tag) if unsafe { (*tag).magic } == MAGIC | kind as u64 => Ok(unsafe { &*object }),
-        _ => Err(refused(object.is_null(), kind, name)),
+        Some(tag) if unsafe { (*tag).magic } == MAGIC | kind as u64 => Some(unsafe { &*object }),
+        _ => None,
     }
 }
 
@@ -135,6 +143,14 @@ pub(super) fn free(object: *mut c_void) {
 /// Whether the object's tag is known to be in no memory. A large text has pages of its own, which its first free gives
 /// back: its tag is at their start, where only the allocator's header may stand before it. Nor need there be a page
 /// before a foreign pointer to the start of one. Everything else is in memory that stays.
+#[inline(always)]
 fn is_gone(object: usize) -> bool {
+    /// Every system's pages are as large, or several of these.
+    const SMALLEST_PAGE: usize = 4096;
+    object % SMALLEST_PAGE <= 2 * size_of::<Tag>() && is_at_page_start_and_gone(object)
+}
+
+#[cold]
+fn is_at_page_start_and_gone(object: usize) -> bool {
     object % sys::page_size() <= 2 * size_of::<Tag>() && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
 }

@@ -6,6 +6,7 @@ mod event;
 mod file_system;
 mod fork_safe_mutex;
 mod futex;
+mod hazard_arc;
 #[cfg(feature = "capi")]
 mod memory;
 mod process;
@@ -19,6 +20,7 @@ pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
 pub(crate) use futex::{futex_wait, futex_wake_all};
+pub(crate) use hazard_arc::{HazardArc, HazardGuard, Shared};
 #[cfg(feature = "capi")]
 pub(crate) use memory::{is_unmapped, page_size};
 #[cfg(feature = "capi")]

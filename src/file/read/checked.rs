@@ -3,9 +3,8 @@
 use crate::file::history::FileHistory;
 use crate::file::load::{self, OpenedFile};
 use crate::file::stamp::Stamp;
-use crate::sys::{FileTimes, ForkSafeMutex, ProcessLocal};
+use crate::sys::{FileTimes, ForkSafeMutex, HazardArc, HazardGuard, ProcessLocal};
 use crate::{Snapshot, document, json, sys};
-use arc_swap::{ArcSwap, Guard};
 use std::ffi::CString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,7 @@ pub(in crate::file) struct CachedFile {
 }
 
 /// A cached file in use, borrowed without a lock.
-pub(in crate::file) type CachedRef = Guard<Arc<CachedFile>>;
+pub(in crate::file) type CachedRef<'a> = HazardGuard<'a, CachedFile>;
 
 impl CachedFile {
     pub(in crate::file) fn flags(&self) -> &Snapshot {
@@ -37,7 +36,7 @@ pub(in crate::file) struct CheckedCache {
     max_bytes: usize,
     history: Arc<FileHistory>,
     /// Each was read later than the one before.
-    cached: ArcSwap<CachedFile>,
+    cached: HazardArc<CachedFile>,
     /// One thread at a time reads the file; the others would take as long, and as much memory.
     loader: ForkSafeMutex,
     /// A device whose files are not cached, for nobody knows whose clock their times come from.
@@ -53,7 +52,7 @@ impl CheckedCache {
             c_path,
             max_bytes,
             history,
-            cached: ArcSwap::from_pointee(nothing),
+            cached: HazardArc::new(nothing),
             loader: ForkSafeMutex::new(),
             foreign_device: AtomicU64::new(0),
         }
@@ -64,12 +63,14 @@ impl CheckedCache {
     }
 
     /// What is cached, whatever the file holds now.
-    pub(super) fn cached(&self) -> CachedRef {
+    #[inline(always)]
+    pub(super) fn cached(&self) -> CachedRef<'_> {
         self.cached.load()
     }
 
     /// What is cached, if the file still has its stamp.
-    pub(super) fn unchanged(&self) -> Option<CachedRef> {
+    #[inline(always)]
+    pub(super) fn unchanged(&self) -> Option<CachedRef<'_>> {
         let cached = self.cached.load();
         self.stamp().filter(|stamp| *stamp == cached.stamp).map(|_| cached)
     }
@@ -77,7 +78,7 @@ impl CheckedCache {
     /// What the file holds now, read if need be. `None`: it cannot be cached (it is missing, corrupt, only just
     /// changed, on another machine) and must be read without a cache, which retries or reports the problem.
     #[inline]
-    pub(super) fn current(&self) -> Option<CachedRef> {
+    pub(super) fn current(&self) -> Option<CachedRef<'_>> {
         // In this order: the stamp of a moment after the content was cached.
         let cached = self.cached.load();
         let stamp = self.stamp()?;
@@ -89,7 +90,7 @@ impl CheckedCache {
     }
 
     #[cold]
-    fn reload(&self, seen: &Stamp) -> Option<CachedRef> {
+    fn reload(&self, seen: &Stamp) -> Option<CachedRef<'_>> {
         if seen.device() == self.foreign_device.load(Relaxed) {
             return None;
         }
@@ -98,9 +99,8 @@ impl CheckedCache {
             if let Some(cached) = self.unchanged() {
                 return Some(cached);
             }
-            let new = Arc::new(self.read()?);
-            self.cached.store(Arc::clone(&new));
-            Some(Guard::from_inner(new))
+            self.cached.store(self.read()?);
+            Some(self.cached.load())
         })
     }
 

@@ -50,11 +50,21 @@ impl ReadCache {
 
     /// The flags as the file holds them now. `None`: the file must be read.
     #[inline]
-    pub(super) fn current(&self) -> Option<CachedRef> {
+    pub(super) fn current(&self) -> Option<CachedRef<'_>> {
         match self {
             Self::Fresh => None,
             Self::Checked(cache) => cache.current(),
             Self::Watched(cache) => cache.current(),
+        }
+    }
+
+    /// The same, if they are at hand.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<CachedRef<'_>> {
+        match self {
+            Self::Fresh => None,
+            Self::Checked(cache) => cache.unchanged(),
+            Self::Watched(cache) => cache.peek(),
         }
     }
 
