@@ -6,7 +6,7 @@
 //! done. So a version is dropped as soon as nobody reads it, and there is no list and no lock that a fork could leave
 //! in the middle of something.
 
-use super::at_fork;
+use super::{at_fork, without_cancellation};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -325,8 +325,9 @@ impl Record {
     fn drop_entrusted(&self) {
         let version = self.entrusted.swap(ptr::null_mut(), SeqCst);
         if !version.is_null() {
+            // What is dropped may close a file.
             // SAFETY: the reference was the record's; the owner, which is here, reads nothing.
-            unsafe { drop_reference(version) };
+            without_cancellation(|| unsafe { drop_reference(version) });
         }
     }
 

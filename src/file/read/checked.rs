@@ -94,14 +94,12 @@ impl CheckedCache {
         if seen.device() == self.foreign_device.load(Relaxed) {
             return None;
         }
-        sys::without_cancellation(|| {
-            let _lock = self.loader.lock();
-            if let Some(cached) = self.unchanged() {
-                return Some(cached);
-            }
-            self.cached.store(self.read()?);
-            Some(self.cached.load())
-        })
+        let _lock = self.loader.lock();
+        if let Some(cached) = self.unchanged() {
+            return Some(cached);
+        }
+        self.cached.store(self.read()?);
+        Some(self.cached.load())
     }
 
     /// `None` is not an error: the caller falls back to an uncached read.
