@@ -377,3 +377,9 @@ extern "C" fn forget_other_threads() {
         record.owner.store(ptr::null_mut(), Relaxed);
     }
 }
+
+/// How many records there are.
+#[cfg(test)]
+pub(super) fn record_count() -> usize {
+    Record::all().count()
+}

@@ -7,6 +7,8 @@ mod file_system;
 mod fork_safe_mutex;
 mod futex;
 mod hazard_arc;
+#[cfg(test)]
+mod hazard_arc_tests;
 #[cfg(feature = "capi")]
 mod memory;
 mod process;
