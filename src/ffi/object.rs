@@ -121,6 +121,35 @@ fn refused(is_null: bool, kind: Kind, name: &str) -> Error {
     Error::InvalidArgument(format!("{name} is not a living {kind} of this library"))
 }
 
+/// Frees a text, which takes no more than the allocator; `false`: it is none, or it takes a look to tell.
+#[inline(always)]
+pub(super) fn free_if_text(object: *mut c_void) -> bool {
+    if is_near_page_start(object as usize) {
+        return false;
+    }
+    match tag_of(object) {
+        // SAFETY: the tag is whole; it is spoiled first, so that a second free is told.
+        Some(tag) if unsafe { (*tag).magic } == MAGIC | Kind::Text as u64 => unsafe {
+            release(tag);
+            true
+        },
+        _ => false,
+    }
+}
+
+/// # Safety
+///
+/// The tag must be that of an object that nobody uses any more.
+#[inline(always)]
+unsafe fn release(tag: *mut Tag) {
+    // SAFETY: as above.
+    unsafe {
+        let free = (*tag).free;
+        ptr::write_volatile(&raw mut (*tag).magic, 0);
+        free(tag);
+    }
+}
+
 /// Frees any object that the library handed out. What it did not is a bug in the host that cannot be left alone.
 pub(super) fn free(object: *mut c_void) {
     if object.is_null() {
@@ -133,24 +162,19 @@ pub(super) fn free(object: *mut c_void) {
         std::process::abort();
     };
     // SAFETY: the tag is whole; it is spoiled first, so that a second free is told.
-    unsafe {
-        let free = (*tag).free;
-        ptr::write_volatile(&raw mut (*tag).magic, 0);
-        free(tag);
-    }
+    unsafe { release(tag) };
 }
 
 /// Whether the object's tag is known to be in no memory. A large text has pages of its own, which its first free gives
 /// back: its tag is at their start, where only the allocator's header may stand before it. Nor need there be a page
 /// before a foreign pointer to the start of one. Everything else is in memory that stays.
-#[inline(always)]
 fn is_gone(object: usize) -> bool {
-    /// Every system's pages are as large, or several of these.
-    const SMALLEST_PAGE: usize = 4096;
-    object % SMALLEST_PAGE <= 2 * size_of::<Tag>() && is_at_page_start_and_gone(object)
+    is_near_page_start(object)
+        && object % sys::page_size() <= 2 * size_of::<Tag>()
+        && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
 }
 
-#[cold]
-fn is_at_page_start_and_gone(object: usize) -> bool {
-    object % sys::page_size() <= 2 * size_of::<Tag>() && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
+/// Whether a page may start so near before the address, by the smallest size that pages have on any system.
+fn is_near_page_start(object: usize) -> bool {
+    object % 4096 <= 2 * size_of::<Tag>()
 }

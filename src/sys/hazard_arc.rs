@@ -224,7 +224,7 @@ struct ReturnAtExit(Cell<Option<&'static Record>>);
 
 impl Drop for ReturnAtExit {
     fn drop(&mut self) {
-        OWN.with(|own| own.set(None));
+        let _ = OWN.try_with(|own| own.set(None));
         if let Some(record) = self.0.take() {
             record.abandon();
         }
@@ -234,7 +234,7 @@ impl Drop for ReturnAtExit {
 impl Record {
     #[inline(always)]
     fn of_this_thread() -> Option<&'static Self> {
-        OWN.with(Cell::get)
+        OWN.try_with(Cell::get).ok().flatten()
     }
 
     fn all() -> impl Iterator<Item = &'static Self> {
@@ -246,7 +246,9 @@ impl Record {
 
     /// The calling thread, as an owner.
     fn this_thread() -> *mut () {
-        OWN.with(|own| ptr::from_ref(own).cast_mut().cast())
+        let address = OWN.try_with(|own| ptr::from_ref(own).cast_mut().cast());
+        // There always is one: the variable has no destructor.
+        address.unwrap_or(ptr::dangling_mut())
     }
 
     /// A record that nobody has, for the calling thread.
@@ -279,11 +281,11 @@ impl Record {
 
     /// Whether it now is the thread's for as long as that runs. Not if the thread has one, or is ending.
     fn give_to_this_thread(&'static self) -> bool {
-        let is_given = Self::of_this_thread().is_none() && RETURN.try_with(|at_exit| at_exit.0.set(Some(self))).is_ok();
-        if is_given {
-            OWN.with(|own| own.set(Some(self)));
-        }
-        is_given
+        let give = |at_exit: &ReturnAtExit| {
+            at_exit.0.set(Some(self));
+            OWN.try_with(|own| own.set(Some(self)))
+        };
+        Self::of_this_thread().is_none() && matches!(RETURN.try_with(give), Ok(Ok(())))
     }
 
     fn abandon(&self) {
