@@ -167,7 +167,7 @@ pub(super) fn get_bool(
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn get_int64(store: *const flagstore_t, key: Key, fallback: i64, error: *mut *mut flagstore_error_t) -> i64 {
     match peek(store, key, error, |value| value.value().as_i64()) {
         Some(found) => found.unwrap_or(fallback),
@@ -175,7 +175,7 @@ pub(super) fn get_int64(store: *const flagstore_t, key: Key, fallback: i64, erro
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 pub(super) fn get_double(
     store: *const flagstore_t,
     key: Key,

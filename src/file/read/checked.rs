@@ -69,10 +69,14 @@ impl CheckedCache {
     }
 
     /// What is cached, if the file still has its stamp.
-    #[inline(always)]
     pub(super) fn unchanged(&self) -> Option<CachedRef<'_>> {
         let cached = self.cached.load();
-        self.stamp().filter(|stamp| *stamp == cached.stamp).map(|_| cached)
+        self.has_stamp_of(&cached).then_some(cached)
+    }
+
+    /// Whether the file still is that of `cached`.
+    pub(super) fn has_stamp_of(&self, cached: &CachedFile) -> bool {
+        self.stamp().is_some_and(|stamp| stamp == cached.stamp)
     }
 
     /// What the file holds now, read if need be. `None`: it cannot be cached (it is missing, corrupt, only just

@@ -61,11 +61,14 @@ impl ReadCache {
     /// The same, if they are at hand.
     #[inline(always)]
     pub(super) fn peek(&self) -> Option<CachedRef<'_>> {
-        match self {
-            Self::Fresh => None,
-            Self::Checked(cache) => cache.unchanged(),
-            Self::Watched(cache) => cache.peek(),
-        }
+        let (cache, is_valid) = match self {
+            Self::Fresh => return None,
+            Self::Checked(cache) => (cache, false),
+            Self::Watched(cache) => (cache.known_valid()?, true),
+        };
+        // In this order: the stamp of a moment after the content was cached.
+        let cached = cache.cached();
+        (is_valid || cache.has_stamp_of(&cached)).then_some(cached)
     }
 
     /// The file's stamp by events alone, without a stat.

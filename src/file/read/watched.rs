@@ -46,13 +46,13 @@ impl WatchedCache {
 
     #[inline]
     pub(super) fn current(&self) -> Option<CachedRef<'_>> {
-        self.peek().or_else(|| self.current_by_stat())
+        self.known_valid().map(CheckedCache::cached).or_else(|| self.current_by_stat())
     }
 
-    /// What is cached, if it is known to be what the file holds.
+    /// The cache, if what is in it is known to be what the file holds.
     #[inline(always)]
-    pub(super) fn peek(&self) -> Option<CachedRef<'_>> {
-        self.shared.validity.holds().then(|| self.shared.cache.cached())
+    pub(super) fn known_valid(&self) -> Option<&CheckedCache> {
+        self.shared.validity.holds().then_some(&self.shared.cache)
     }
 
     fn current_by_stat(&self) -> Option<CachedRef<'_>> {
