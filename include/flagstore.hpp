@@ -48,6 +48,8 @@ public:
         : std::runtime_error(message), code_(code), os_code_(os_code) {}
     /* One of the FLAGSTORE_* codes. */
     std::int32_t code() const noexcept { return code_; }
+    /* Its name, such as "FLAGSTORE_CORRUPT". */
+    const char *name() const noexcept { return flagstore_error_name(code_); }
     /* The errno behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0. */
     std::int32_t os_code() const noexcept { return os_code_; }
 
