@@ -765,7 +765,8 @@ public:
         outcome.check();
         return revision;
     }
-    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: never). */
+    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: for
+     * ever, 0: does not block). */
     bool wait(std::uint64_t &revision, std::int32_t timeout_ms = -1) const {
         detail::outcome outcome;
         bool changed = flagstore_wait(capi(), &revision, timeout_ms, outcome.out());

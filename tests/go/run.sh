@@ -28,7 +28,7 @@ go test -c -o "$scratch/program" flagstore
 ! said=$(CGO_ENABLED=0 go build flagstore 2>&1) || { echo "tests/go/run.sh: it builds without cgo" >&2; exit 1; }
 case $said in *flagstore_needs_cgo*) ;; *) printf 'without cgo go says:\n%s\n' "$said" >&2; exit 1 ;; esac
 
-# Asked to, cgo finds the library through pkg-config alone. go's cache does not look into a .pc file either: hence the sum.
+# Asked to, cgo finds the library through pkg-config alone. go's cache does not look into a .pc file: hence the sum.
 unset PKG_CONFIG CGO_LDFLAGS
 CGO_CFLAGS=-DFLAGSTORE_PLACE_SUM=$(printf %s "$header$FLAGSTORE_INCLUDE_DIR$FLAGSTORE_LIB_DIR" | cksum | tr ' ' _)
 if command -v pkg-config >/dev/null; then
