@@ -98,10 +98,11 @@ check_go() {
 }
 check_rb() {
     ! missing ruby Ruby || return 0
-    mkdir -p "$work/ruby"
-    cp "$root"/include/ruby/*.rb "$work/ruby/"
-    cp "$1" "$work/ruby/program.rb"
-    run "$2" ruby "$work/ruby/program.rb"
+    if grep -q '"flipper' "$1" && ! ruby -e 'require "flipper"' 2>/dev/null; then
+        skip "the Flipper adapter" "flipper is not installed"
+        return 0
+    fi
+    run "$2" env FLAGSTORE_LIB_DIR="$lib" ruby -I "$root/include/ruby/lib" "$1"
 }
 check_py() {
     ! missing python3 Python || return 0
@@ -175,6 +176,14 @@ check_sh() {
     quickstart)
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
+        ;;
+    gem)
+        ! missing gem Ruby || return 0
+        mkdir -p "$work/gem/include"
+        cp -R "$root/include/ruby" "$work/gem/include/"
+        (cd "$work/gem" && GEM_HOME=$work/gems sh -eu "$1") >"$work/got" 2>&1 ||
+            { cat "$work/got" >&2; fail "the commands of $2.sh failed"; }
+        checks=$((checks + 1))
         ;;
     one-program) recipe "$1" ;;
     one-language)
@@ -302,7 +311,8 @@ complete() {
 complete tests/README.md "$root"/tests/*
 complete tests/faults/README.md "$root"/tests/faults/row*.py
 complete examples-c/README.md "$root"/examples-c/*.c
-complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/*/*.py "$root"/include/*/*.rb
+complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/*/*.py \
+    "$root"/include/ruby/*.gemspec "$root"/include/ruby/lib/*.rb "$root"/include/ruby/lib/flipper/adapters/*.rb
 document=tests/bench/README.md
 for option in $(sed -n 's/^#   \(--[a-z]*\).*/\1/p' "$root/tests/bench/run.sh"); do
     grep -q -e "$option" "$root/$document" || fail "it does not explain $option"
