@@ -48,6 +48,8 @@ public:
         : std::runtime_error(message), code_(code), os_code_(os_code) {}
     /* One of the FLAGSTORE_* codes. */
     std::int32_t code() const noexcept { return code_; }
+    /* Its name, such as "FLAGSTORE_CORRUPT". */
+    const char *name() const noexcept { return flagstore_error_name(code_); }
     /* The errno behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0. */
     std::int32_t os_code() const noexcept { return os_code_; }
 
@@ -763,7 +765,8 @@ public:
         outcome.check();
         return revision;
     }
-    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: never). */
+    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: for
+     * ever, 0: does not block). */
     bool wait(std::uint64_t &revision, std::int32_t timeout_ms = -1) const {
         detail::outcome outcome;
         bool changed = flagstore_wait(capi(), &revision, timeout_ms, outcome.out());

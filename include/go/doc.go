@@ -31,5 +31,6 @@
 //
 //   - It is installed where the C compiler looks: nothing is to be done.
 //   - CGO_CFLAGS=-I... and CGO_LDFLAGS="-L... -Wl,-rpath,..." say where it is.
-//   - go build -tags flagstore_pkgconfig asks pkg-config, with PKG_CONFIG_PATH if need be.
+//   - go build -tags flagstore_pkgconfig asks pkg-config, with PKG_CONFIG_PATH if need be. Go's cache does not notice
+//     when its answer changes: then build once with -a.
 package flagstore

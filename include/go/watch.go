@@ -97,7 +97,9 @@ func (s *Store) ChangesOf(ctx context.Context, key string) (<-chan Change, error
 	return channel(ctx, func(call func(key string, old, new []byte)) (*Watch, error) { return s.Watch(key, call) })
 }
 
-func channel(ctx context.Context, start func(func(key string, old, new []byte)) (*Watch, error)) (<-chan Change, error) {
+type startWatch func(call func(key string, old, new []byte)) (*Watch, error)
+
+func channel(ctx context.Context, start startWatch) (<-chan Change, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

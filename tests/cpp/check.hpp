@@ -60,7 +60,7 @@ std::int32_t throws(std::int32_t code, const std::string &part, Call call, const
         call();
     } catch (const flagstore::error &error) {
         that(error.code() == code, file, line,
-             "expected " + expected + ", got " + flagstore_error_name(error.code()) + ": " + error.what());
+             "expected " + expected + ", got " + error.name() + ": " + error.what());
         that(std::string(error.what()).find(part) != std::string::npos, file, line,
              "expected a message with <" + part + ">, got <" + error.what() + ">");
         return error.os_code();

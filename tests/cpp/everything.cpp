@@ -31,11 +31,11 @@ bool text_of_every_kind(flagstore::store &flags) {
 #ifdef FLAGSTORE_CPP17
     const std::string_view view("key");
     flags.set(view, view);
-    found = found && flags.get(view) && flags.get(view, view) == "x" && flags.get<bool>(view) && flags.remove(view);
+    found = found && flags.get(view) && flags.get(view, view) == "x" && flags.get<bool>(view);
     for (auto [key, json] : flags.snapshot().with_prefix(view))
         found = found && key == json;
 #endif
-    return found && flags.get("key", "x") == "x";
+    return found && flags.get("key", "x") == "x" && flags.remove(string);
 }
 
 bool changes(flagstore::store &flags) {
@@ -71,5 +71,6 @@ int main() {
                           && numbers<long long>(flags) && numbers<unsigned long long>(flags) && numbers<float>(flags)
                           && numbers<double>(flags) && numbers<long double>(flags);
     return read && numbered && text_of_every_kind(flags) && changes(flags) && flagstore::is_compatible()
-           && flagstore::has_feature("file") && *flagstore::version();
+           && flagstore::has_feature("file") && *flagstore::version()
+           && *flagstore::error(FLAGSTORE_IO, "message", 2).name();
 }

@@ -75,7 +75,8 @@ func TestAReadOnlyStoreRefusesEveryChangeAndCreatesNothing(t *testing.T) {
 	path := flagFile(t)
 	store := openWith(t, path, flagstore.FileOptions{ReadOnly: true})
 	expectJSON(t, store, "key", "")
-	for _, name := range []string{"Set", "SetContext", "Delete", "DeleteContext", "SetBool", "SetInt64", "SetDouble", "SetString", "SetFrom"} {
+	changes := []string{"Set", "SetContext", "SetFrom", "Delete", "DeleteContext", "SetBool", "SetInt64", "SetDouble", "SetString"}
+	for _, name := range changes {
 		expectCode(t, name, keyed[name](store, "key"), flagstore.ReadOnly)
 	}
 	left, err := os.ReadDir(filepath.Dir(path))

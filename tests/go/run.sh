@@ -10,6 +10,7 @@ export CGO_ENABLED=1 CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_S
 export CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'"
 export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export GOPROXY=off GOTOOLCHAIN=local
+export PKG_CONFIG=/no/such/program # the variables suffice
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 [ -n "${HOME:-}${GOCACHE:-}" ] || export GOCACHE="$scratch/cache"
@@ -19,27 +20,24 @@ go test -count=1 ./... flagstore >&2
 # The race detector, the checks of pointers that cgo and unsafe code are given, and memory overwritten once it is free.
 GODEBUG=clobberfree=1,cgocheck=2 go test -count=1 -race -gcflags=-d=checkptr -short ./... flagstore >&2
 
-# fails_with TEXT COMMAND...: fails, and says so
-fails_with() {
-    text=$1
-    shift
-    ! said=$("$@" 2>&1) || { echo "tests/go/run.sh: $* was to fail" >&2; exit 1; }
-    case $said in *"$text"*) ;; *) printf 'expected %s of %s, got:\n%s\n' "$text" "$*" "$said" >&2; exit 1 ;; esac
-}
-# Without cgo the compiler's message says what is missing.
-fails_with flagstore_needs_cgo env CGO_ENABLED=0 go build flagstore
+# The package leaves nothing of the header out.
+go test -c -o "$scratch/program" flagstore
+../common/complete.sh "$scratch/program"
 
-# The variables of cgo suffice, whatever pkg-config is; asked to, cgo finds the library through pkg-config alone.
-PKG_CONFIG=/no/such/program go vet flagstore >&2
-unset CGO_CFLAGS CGO_LDFLAGS
-fails_with '/no/such/program --cflags' env PKG_CONFIG=/no/such/program go vet -tags flagstore_pkgconfig flagstore
+# Without cgo the compiler's message says what is missing.
+! said=$(CGO_ENABLED=0 go build flagstore 2>&1) || { echo "tests/go/run.sh: it builds without cgo" >&2; exit 1; }
+case $said in *flagstore_needs_cgo*) ;; *) printf 'without cgo go says:\n%s\n' "$said" >&2; exit 1 ;; esac
+
+# Asked to, cgo finds the library through pkg-config alone. go's cache does not look into a .pc file: hence the sum.
+unset PKG_CONFIG CGO_LDFLAGS
+CGO_CFLAGS=-DFLAGSTORE_PLACE_SUM=$(printf %s "$header$FLAGSTORE_INCLUDE_DIR$FLAGSTORE_LIB_DIR" | cksum | tr ' ' _)
 if command -v pkg-config >/dev/null; then
     escaped() { printf %s "$1" | sed 's/ /\\ /g'; }
     cat >"$scratch/flagstore.pc" <<END
 Name: flagstore
 Description: Feature flags
 Version: 0
-Cflags: -I$(escaped "$FLAGSTORE_INCLUDE_DIR") -DFLAGSTORE_HEADER_SUM=$header
+Cflags: -I$(escaped "$FLAGSTORE_INCLUDE_DIR")
 Libs: -L$(escaped "$FLAGSTORE_LIB_DIR") -lflagstore
 END
     PKG_CONFIG_PATH=$scratch go test -count=1 -tags flagstore_pkgconfig flagstore >&2
