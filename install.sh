@@ -33,6 +33,8 @@ case $compatible in
 esac
 soname=libflagstore.so.$compatible
 
+[ "$(uname -s)" != Darwin ] || die "this is for ELF and its linkers; on macOS use cargo cinstall"
+
 # The static library, in which no path says where it was built.
 build_static() {
     need cargo "the Rust toolchain"
