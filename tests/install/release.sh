@@ -33,7 +33,7 @@ no_path() { # no_path DIRECTORY-OR-FILE...
 c_programs() { # c_programs PREFIX
     for source in $(grep -l '^/\* run:.* plain' tests/c/*.c); do
         cc -std=c99 -D_GNU_SOURCE -g "$source" -o "$work/test" "-I$1/include" "-L$1/lib" "-Wl,-rpath,$1/lib" \
-            -lflagstore -lpthread
+            -lflagstore -lpthread -lm
         FLAGSTORE_LIB_DIR=$1/lib "$work/test" >"$work/said" 2>&1 || fail "$source: $(tail "$work/said")"
         checks=$((checks + 1))
     done
