@@ -8,7 +8,7 @@
 #     ./install.sh tarball    makes flagstore-VERSION-linux-ARCH.tar.gz, which needs no glibc newer than 2.17
 #
 # PREFIX (/usr/local) and LIBDIR (PREFIX/lib) say where to; what is installed may be moved as a whole afterwards. With
-# DESTDIR everything goes to a tree below that directory, for a package. CC, CPPFLAGS, CFLAGS and LDFLAGS are honoured.
+# DESTDIR everything goes below that directory, for a package. CC, STRIP, CPPFLAGS, CFLAGS and LDFLAGS are honoured.
 set -eu
 
 root=$(cd "$(dirname "$0")" && pwd)
