@@ -246,12 +246,9 @@ check_links() {
 }
 # Functions and constants are those of the header; variables of the environment are those that somebody reads.
 check_names() {
-<<<<<<< HEAD
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/FLAGSTORE_[0-9.]*[0-9]//g' "$root/$document" >"$work/text"
-=======
-    # Files are no functions, and neither is the build tag of the Go module.
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g' "$root/$document" >"$work/text"
->>>>>>> main
+    # Files are no functions, and neither is the build tag of the Go module; versions of symbols are no constants.
+    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g; s/FLAGSTORE_[0-9.]*[0-9]//g' \
+        "$root/$document" >"$work/text"
     for name in $(grep -o '\bflagstore_[a-z0-9_]*[a-z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || fail "$name is not in flagstore.h"
         checks=$((checks + 1))
