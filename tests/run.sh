@@ -41,13 +41,17 @@ cargo clippy --no-default-features --all-targets --locked --quiet -- -D warnings
 section examples
 examples-c/run.sh
 
+section "the library as it is shipped"
+tests/ship.sh target/shipped
+export FLAGSTORE_SHIPPED=$PWD/target/shipped
+
 section tests
 cargo test --locked
 
 section sanitizers
 tests/sanitizers.sh
 
-section "the model of the lock's queue"
+section "the models of what is concurrent"
 tests/model/run.sh
 
 section faults
