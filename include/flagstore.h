@@ -29,8 +29,8 @@
     9. No function is a cancellation point: pthread_cancel takes effect after it has returned. Files
        and threads that the library opens are its own; a host that closes its descriptors makes its
        calls fail, not hang.
-   10. Callbacks get their userdata first, are never called with a lock held, and must not throw or
-       end their thread.
+   10. Callbacks get their userdata first, are never called with a lock held, and must return: no
+       exception, no longjmp, no pthread_exit.
    11. Any number of processes may share a file. A store that was opened before fork works in the
        child. The library stays loaded after dlclose.
 
@@ -224,7 +224,11 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
 
 /* ---- Opening a store ---- */
 
-/* A store is opened, used from any thread, and freed with flagstore_free when no thread is
+/* A change of a file takes the lock of .NAME.lock beside it: whoever may write the directory may
+   lock, nobody else. A change replaces the file, so hard links to it keep the old flags, and a
+   single file that is bind-mounted cannot be changed: mount its directory. The log warns of both.
+
+   A store is opened, used from any thread, and freed with flagstore_free when no thread is
    inside a call on it. Any number of stores, in any number of processes, may be open on one
    file. */
 
@@ -235,10 +239,11 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
    changed. Reads see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one
    open descriptor, but no thread.
 
-   The cache is used only if a later write is certain to change the timestamps; elsewhere the
-   file is read until its last change is 20 ms old (2.1 s where times are whole seconds), and
-   always on network file systems and FUSE. A write that changes no time, as a store through mmap
-   may not, is not seen. */
+   The cache is used only if a later write is certain to change the timestamps: at once on what is
+   mounted as ext4, XFS, btrfs or tmpfs by Linux 6.13 or later, on other local file systems when
+   the last change is 20 ms old (2.1 s where times are whole seconds). Elsewhere (network file
+   systems, FUSE, what is not known) every read reads the file. A write that changes no time, as a
+   store through mmap may not, is not seen. */
 #define FLAGSTORE_READ_CHECKED 1
 
 /* A read is a look into memory: a thread of the library reads the file when the system announces
@@ -246,7 +251,7 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
    thread has run, commonly within a millisecond, and after a second at the latest where no event
    announces them (a directory further up is renamed). Until then, and where there are no events
    (their number is limited, network file systems have none: one warning in the log), reads are
-   as with FLAGSTORE_READ_CHECKED.
+   as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.
 
    It costs what that costs, and one thread and two descriptors, which flagstore_free ends. A
    forked child has no such thread: there the store reads as with FLAGSTORE_READ_CHECKED. */
@@ -397,7 +402,8 @@ double flagstore_get_double(const flagstore_t *store,
 /* The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
    or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
    is returned. A string that contains U+0000, which a C string cannot carry, is
-   FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. */
+   FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
+   (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON. */
 char *flagstore_get_string(const flagstore_t *store,
                            const char *key,
                            const char *fallback,
@@ -666,8 +672,8 @@ typedef struct flagstore_watch_t flagstore_watch_t;
    The strings are valid during the call only. A key that contains U+0000 seems to end there.
 
    It is called by a thread of the library, one call at a time for each watch, with every signal
-   blocked and no lock held. It may call the library, also to free its own watch. It must not
-   throw. */
+   blocked and no lock held. It may call the library, also to free its own watch. It must return:
+   no exception, no longjmp, no pthread_exit. */
 typedef void (*flagstore_watch_fn)(void *userdata,
                                    const char *key,
                                    const char *old_json,

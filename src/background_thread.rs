@@ -34,7 +34,7 @@ impl BackgroundThread {
         self.stop.set();
         wake();
         if !sys::is_current_thread(&handle) {
-            let _ = sys::without_cancellation(|| handle.join());
+            let _ = handle.join();
         }
     }
 }

@@ -108,7 +108,10 @@ fn index(
 /// The same object in the canonical text of the style.
 fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseError> {
     let mut writer = Writer::new(style, limit);
-    writer.reserve(text.len().min(limit))?;
+    // To grow a large result would take room for both copies of it at once.
+    if style == Style::Compact || text.len() < limit / 4 || writer.reserve(limit).is_err() {
+        writer.reserve(text.len().min(limit))?;
+    }
     let mut scanner = Scanner::of_root(text)?;
     writer.root(&mut scanner)?;
     scanner.end()?;

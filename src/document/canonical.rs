@@ -20,9 +20,7 @@ impl<'a> CanonicalCheck<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         // Everything else is written as an escape.
         let holds = text.is_ascii() && !text.as_bytes().contains(&0x7F);
-        // A value that would be written longer than the text is not canonical.
-        let scratch = Writer::new(Style::File, text.len());
-        Self { text, end: 0, holds, order: KeyOrderCheck::new(text), scratch }
+        Self { text, end: 0, holds, order: KeyOrderCheck::new(text), scratch: Writer::new(Style::File, text.len()) }
     }
 
     /// The next flag: where it begins, its key and its value. False once the text is known not to be canonical.

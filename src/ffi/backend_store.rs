@@ -7,7 +7,7 @@ use crate::nul_terminated::NulTerminated;
 use crate::revision_counter::RevisionCounter;
 use crate::stop_token::StopToken;
 use crate::sys::{ForkSafeMutex, ForkSafeMutexGuard};
-use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, sys};
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value};
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::ptr;
@@ -37,8 +37,7 @@ impl BackendStore {
 
     /// Runs `work` with the backend to itself.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        // Whatever the backend's functions do, the thread is not cancelled in the middle of them.
-        sys::without_cancellation(|| self.enter().and_then(|_turn| work(self)))
+        self.enter().and_then(|_turn| work(self))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Value>> {

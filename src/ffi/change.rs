@@ -24,8 +24,8 @@ pub struct flagstore_watch_t {
 /// The strings are valid during the call only. A key that contains U+0000 seems to end there.
 ///
 /// It is called by a thread of the library, one call at a time for each watch, with every signal
-/// blocked and no lock held. It may call the library, also to free its own watch. It must not
-/// throw.
+/// blocked and no lock held. It may call the library, also to free its own watch. It must return:
+/// no exception, no longjmp, no pthread_exit.
 #[allow(non_camel_case_types)]
 pub type flagstore_watch_fn = Option<
     unsafe extern "C-unwind" fn(

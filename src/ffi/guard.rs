@@ -2,22 +2,23 @@
 
 use super::error::{self, flagstore_error_t};
 use super::panic::catch_panic;
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 use std::ptr;
 
-/// Runs the body of an exported function: what fails, or panics, is logged and becomes an error object and `fallback`.
+/// Runs the body of an exported function: what fails, or panics, is logged and becomes an error object and `fallback`. A
+/// cancellation of the thread waits until it is over.
 pub(super) fn guard<T>(error: *mut *mut flagstore_error_t, fallback: T, body: impl FnOnce() -> Result<T>) -> T {
     if !error.is_null() {
         // SAFETY: the caller promises room for a pointer.
         unsafe { *error = ptr::null_mut() };
     }
-    match catch_panic(body) {
+    sys::without_cancellation(|| match catch_panic(body) {
         Ok(value) => value,
         Err(failure) => {
             report(error, failure);
             fallback
         }
-    }
+    })
 }
 
 #[cold]

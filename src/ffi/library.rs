@@ -2,9 +2,11 @@
 //!
 //! Any thread may call these functions at any time.
 
+use super::guard::guard;
 use super::panic::guard_infallible;
 use super::{arguments, object};
 use std::ffi::{c_char, c_void};
+use std::ptr;
 
 /// The number of the binary interface that this header describes.
 pub const FLAGSTORE_ABI_VERSION: u32 = 2;
@@ -46,7 +48,7 @@ pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
 /// writes one line to standard error and calls abort().
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_free(object: *mut c_void) {
-    guard_infallible((), || {
+    guard(ptr::null_mut(), (), || {
         object::free(object);
         Ok(())
     })

@@ -74,8 +74,7 @@ impl Subscriber for ToSink {
         if let Some(sink) = SINK.load_full() {
             let mut message = Message(String::new());
             event.record(&mut message);
-            // A callback of the caller's must not be cancelled in the middle of a call.
-            sys::without_cancellation(|| (sink.write)(*event.metadata().level(), &escaped(&message.0)));
+            (sink.write)(*event.metadata().level(), &escaped(&message.0));
         }
     }
 

@@ -1,5 +1,9 @@
 //! Opening a store
 //!
+//! A change of a file takes the lock of .NAME.lock beside it: whoever may write the directory may
+//! lock, nobody else. A change replaces the file, so hard links to it keep the old flags, and a
+//! single file that is bind-mounted cannot be changed: mount its directory. The log warns of both.
+//!
 //! A store is opened, used from any thread, and freed with flagstore_free when no thread is
 //! inside a call on it. Any number of stores, in any number of processes, may be open on one
 //! file.
@@ -20,17 +24,18 @@ pub const FLAGSTORE_READ_FRESH: i32 = 0;
 /// changed. Reads see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one
 /// open descriptor, but no thread.
 ///
-/// The cache is used only if a later write is certain to change the timestamps; elsewhere the
-/// file is read until its last change is 20 ms old (2.1 s where times are whole seconds), and
-/// always on network file systems and FUSE. A write that changes no time, as a store through mmap
-/// may not, is not seen.
+/// The cache is used only if a later write is certain to change the timestamps: at once on what is
+/// mounted as ext4, XFS, btrfs or tmpfs by Linux 6.13 or later, on other local file systems when
+/// the last change is 20 ms old (2.1 s where times are whole seconds). Elsewhere (network file
+/// systems, FUSE, what is not known) every read reads the file. A write that changes no time, as a
+/// store through mmap may not, is not seen.
 pub const FLAGSTORE_READ_CHECKED: i32 = 1;
 /// A read is a look into memory: a thread of the library reads the file when the system announces
 /// a change. This store's own changes are seen at once. Changes of others are seen when that
 /// thread has run, commonly within a millisecond, and after a second at the latest where no event
 /// announces them (a directory further up is renamed). Until then, and where there are no events
 /// (their number is limited, network file systems have none: one warning in the log), reads are
-/// as with FLAGSTORE_READ_CHECKED.
+/// as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.
 ///
 /// It costs what that costs, and one thread and two descriptors, which flagstore_free ends. A
 /// forked child has no such thread: there the store reads as with FLAGSTORE_READ_CHECKED.

@@ -1,7 +1,7 @@
 //! A panic never leaves the library: it becomes an error.
 
 use super::log_sink;
-use crate::{Error, Result};
+use crate::{Error, Result, sys};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -12,10 +12,11 @@ pub(super) fn catch_panic<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panic_error(panic)))
 }
 
-/// For functions without an error argument: what fails is logged and becomes `fallback`.
+/// For functions without an error argument: what fails is logged and becomes `fallback`. Their bodies make no system
+/// call at which the thread could be cancelled.
 pub(super) fn guard_infallible<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
     catch_panic(body).unwrap_or_else(|failure| {
-        failure.log();
+        sys::without_cancellation(|| failure.log());
         fallback
     })
 }

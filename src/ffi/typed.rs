@@ -67,7 +67,8 @@ pub extern "C" fn flagstore_get_double(
 /// The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
 /// or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
 /// is returned. A string that contains U+0000, which a C string cannot carry, is
-/// FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n.
+/// FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
+/// (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_string(
     store: *const flagstore_t,
@@ -181,7 +182,13 @@ pub(super) fn read_text(
     copy: impl Fn(&str) -> Result<*mut c_char>,
 ) -> Result<*mut c_char> {
     let text = |value: ValueRef<'_>| value.to_text().map(|text| text.map(|text| copy(&text))).transpose();
-    read(store, key, "a string", text)?.unwrap_or(Ok(Ok(ptr::null_mut())))?
+    let found = read(store, key, "a string", text).map_err(|error| match error {
+        Error::TypeMismatch { found: Kind::String, .. } => {
+            mismatch(key, Kind::String, "a string without lone surrogates")
+        }
+        other => other,
+    });
+    found?.unwrap_or(Ok(Ok(ptr::null_mut())))?
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.

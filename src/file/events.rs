@@ -127,7 +127,7 @@ impl Events {
             (Some(inotify), Some(stop)) => stop.poll(inotify, timeout),
             (Some(inotify), None) => sys::poll([Some(inotify), None], timeout),
             (None, Some(stop)) => stop.wait(timeout),
-            (None, None) => std::thread::sleep(timeout),
+            (None, None) => sys::sleep(timeout),
         }
     }
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How much is read at once to be compared, in bytes: small enough to stay in the processor's cache.
 const CHUNK: usize = 64 << 10;
 
+/// How often a file that is deleted between its opening and its fstat is opened again.
+const ATTEMPTS: usize = 16;
+
 /// The first delay before a bad file is read again; each is twice the one before.
 const FIRST_DELAY: Duration = Duration::from_micros(500);
 /// The longest of them.
@@ -56,7 +59,16 @@ pub(super) fn read_with_retry<T>(
     loop {
         // Not afterwards: this thread may be suspended in between for longer than a change is recent.
         let before = sys::coarse_clock();
-        let (opened, state, outcome) = match load(path, max_bytes, history, buffer)? {
+        let loaded = match load(path, max_bytes, history, buffer) {
+            Err(error) if is_gone(&error) && waited < PATIENCE => {
+                sys::sleep(delay);
+                waited += delay;
+                delay = (2 * delay).min(LONGEST_DELAY);
+                continue;
+            }
+            loaded => loaded?,
+        };
+        let (opened, state, outcome) = match loaded {
             Some(opened) => match parse(buffer) {
                 Ok(value) => {
                     history.saw_file();
@@ -91,7 +103,7 @@ pub(super) fn read_with_retry<T>(
             history.settle(state, waited.max(PATIENCE));
             return outcome.map(|()| None);
         }
-        std::thread::sleep(delay);
+        sys::sleep(delay);
         waited += delay;
         delay = (2 * delay).min(LONGEST_DELAY);
     }
@@ -118,15 +130,26 @@ pub(super) fn is_present(path: &Path) -> Result<bool> {
 
 /// Opens a regular file.
 fn open(path: &Path) -> Result<Option<OpenedFile>> {
-    // Without O_NONBLOCK a FIFO in the file's place would hang the caller.
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(path, "open the file", &error)),
-    };
-    let status = status_of(path, &file)?;
-    check_regular(path, status.mode)?;
-    Ok(Some(OpenedFile { file, stamp: Stamp::from(&status), links: status.links }))
+    let mut attempts = 0..ATTEMPTS;
+    loop {
+        // Without O_NONBLOCK a FIFO in the file's place would hang the caller.
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(path, "open the file", &error)),
+        };
+        let status = match status_of(path, &file) {
+            Err(error) if is_gone(&error) && attempts.next().is_some() => continue,
+            status => status?,
+        };
+        check_regular(path, status.mode)?;
+        return Ok(Some(OpenedFile { file, stamp: Stamp::from(&status), links: status.links }));
+    }
+}
+
+/// Whether an open file was deleted: elsewhere (NFS), or on a file system that knows files by their paths only (FUSE).
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error.errno(), Some(libc::ESTALE | libc::ENOENT))
 }
 
 fn status_of(path: &Path, file: &File) -> Result<sys::FileStatus> {

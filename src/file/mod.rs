@@ -14,7 +14,7 @@ pub(crate) use write::register_fork_handlers;
 
 use crate::json::ParseError;
 use crate::stop_token::StopToken;
-use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef, sys};
+use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
 use events::SpareWatcher;
 use history::FileHistory;
@@ -75,7 +75,7 @@ impl FileFlagStore {
     /// [`Error::Io`] for a missing directory, a link to nowhere, a path that is not a regular file, or what the system
     /// refuses; [`Error::Locked`] if the file is missing and another holds its lock.
     pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
-        sys::without_cancellation(|| Self::open_path(path.as_ref(), options))
+        Self::open_path(path.as_ref(), options)
     }
 
     fn open_path(path: &Path, options: FileOptions) -> Result<Self> {
@@ -118,7 +118,7 @@ impl FileFlagStore {
     fn read<T>(&self, mut look: impl FnMut(FlagsView<'_>) -> Result<T, ParseError>) -> Result<Option<T>> {
         match self.cache.current() {
             Some(cached) => self.looked(look(FlagsView::Parsed(cached.flags()))).map(Some),
-            None => sys::without_cancellation(|| self.read_file(look)),
+            None => self.read_file(look),
         }
     }
 
@@ -128,8 +128,7 @@ impl FileFlagStore {
         if let Some((last_read, opened)) = self.fresh.unchanged(&self.path) {
             self.history.saw_file();
             self.cache.invalidate_unless(Some(&opened.stamp));
-            let found = last_read.flags(limit).and_then(|flags| look(FlagsView::Parsed(flags)));
-            return self.looked(found).map(Some);
+            return self.looked(look(last_read.flags(limit))).map(Some);
         }
         let mut buffer = Vec::new();
         let parse = |bytes: &mut Vec<u8>| look(FlagsView::Bytes { bytes, limit });

@@ -32,7 +32,7 @@ pub(super) struct CachedRevision {
 pub(super) fn revision(store: &FileFlagStore) -> Result<u64> {
     match (store.cached_revision.load().as_deref(), store.cache.stamp_by_events()) {
         (Some(cached), Some(stamp)) if cached.stamp == stamp => Ok(cached.revision),
-        _ => sys::without_cancellation(|| revision_by_stat(store)),
+        _ => revision_by_stat(store),
     }
 }
 
@@ -53,7 +53,10 @@ fn revision_by_content(store: &FileFlagStore, before: Duration) -> Result<u64> {
     let mut bytes = Vec::new();
     let mut attempts = 0..ATTEMPTS;
     let opened = loop {
-        let opened = load::load_once(path, store.options.max_bytes, &store.history, &mut bytes)?;
+        let opened = match load::load_once(path, store.options.max_bytes, &store.history, &mut bytes) {
+            Err(error) if load::is_gone(&error) && attempts.next().is_some() => continue,
+            opened => opened?,
+        };
         store.cache.invalidate_unless(opened.as_ref().map(|opened| &opened.stamp));
         let Some(opened) = opened else {
             return Ok(MISSING);
@@ -80,12 +83,10 @@ pub(super) fn wait(
     deadline: Option<Instant>,
     stop: Option<&StopToken>,
 ) -> Result<Option<u64>> {
-    sys::without_cancellation(|| {
-        let mut events = store.spare_events.take();
-        let outcome = wait_with(store, seen, deadline, stop, &mut events);
-        store.spare_events.put(events);
-        outcome
-    })
+    let mut events = store.spare_events.take();
+    let outcome = wait_with(store, seen, deadline, stop, &mut events);
+    store.spare_events.put(events);
+    outcome
 }
 
 fn wait_with(

@@ -102,16 +102,26 @@ impl Search {
     /// Notes the object that began at `begin` and whose members are the open ones from `first`.
     fn sort(&mut self, text: &str, begin: usize, first: usize) -> Result<(), ParseError> {
         let order = |left: u32, right: u32| compare(&text[left as usize + 1..], &text[right as usize + 1..]);
-        let sorted = &mut self.open[first..];
-        sorted.sort_unstable_by(|left, right| order(*left, *right).then(left.cmp(right)));
-        let first = self.order.members.len() as u32;
-        for (index, member) in sorted.iter().enumerate() {
-            if sorted.get(index + 1).is_none_or(|next| order(*member, *next).is_ne()) {
-                push(&mut self.order.members, *member)?;
+        self.open[first..].sort_unstable_by(|left, right| order(*left, *right).then(left.cmp(right)));
+        let mut end = first;
+        for at in first..self.open.len() {
+            if self.open.get(at + 1).is_none_or(|next| order(self.open[at], *next).is_ne()) {
+                self.open[end] = self.open[at];
+                end += 1;
             }
         }
-        let end = self.order.members.len() as u32;
-        push(&mut self.order.objects, UnorderedObject { begin: begin as u32, first, end })?;
+        self.open.truncate(end);
+        let members = &mut self.order.members;
+        let moved = members.len() as u32;
+        let object = UnorderedObject { begin: begin as u32, first: moved, end: moved + (end - first) as u32 };
+        if first == 0 && members.is_empty() {
+            // Perhaps all of a large file, which is not copied.
+            std::mem::swap(members, &mut self.open);
+        } else {
+            members.try_reserve(end - first).map_err(|_| ParseError::OutOfMemory)?;
+            members.extend_from_slice(&self.open[first..]);
+        }
+        push(&mut self.order.objects, object)?;
         self.check_room()
     }
 

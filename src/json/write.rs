@@ -134,6 +134,9 @@ impl Writer {
     /// Whether the value stands in the text as it would be written. Forgets what was written before.
     pub(crate) fn would_write(&mut self, text: &str, value: Span) -> Result<bool, ParseError> {
         self.out.clear();
+        // What is longer differs.
+        self.limit = value.len();
+        self.reserve(value.len())?;
         match self.element(&mut Scanner::at(text, value.start()), 0, None) {
             Ok(()) => Ok(self.out == value.of(text)),
             Err(Interruption::Unordered | Interruption::Failed(ParseError::TooLarge)) => Ok(false),
@@ -158,7 +161,7 @@ impl Writer {
 
     #[inline(never)]
     fn sorted(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
-        // The text and the result are no longer than the limit each: together no more than three times that.
+        // Together with the text and the result, which are no longer than the limit each, less than three times that.
         let room = self.limit - self.limit / 4;
         let order = MemberOrder::of(&mut Scanner::at(scanner.text(), scanner.position()), is_root, room)?;
         let written =

@@ -8,6 +8,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::ptr;
 
+/// What [`copy_attributes`] and [`set_permissions`] say of permissions that could not be set.
+pub(crate) const PERMISSIONS: &str = "the permissions";
+
 /// Gives `to` the owner, permission bits and extended attributes (access lists among them) of `from`, as far as this
 /// process may; returns what could not be kept.
 ///
@@ -102,7 +105,7 @@ fn set_mode(to: &File, wanted: u32, refused: &mut Vec<&'static str>) -> io::Resu
     match to.set_permissions(Permissions::from_mode(wanted)) {
         // Less than before is a loss that can be told; more is one that cannot be had.
         Err(_) if made & !wanted == 0 => {
-            refused.push("the permissions");
+            refused.push(PERMISSIONS);
             Ok(())
         }
         result => result,

@@ -1,12 +1,11 @@
 //! Sleeping until a descriptor is ready.
 
-use super::{ProcessLocal, above_stdio};
+use super::{ProcessLocal, above_stdio, sleep};
 use std::fs::File;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
-use std::thread;
 use std::time::Duration;
 
 /// Something that happens once and for all and that poll can wait for.
@@ -49,6 +48,6 @@ pub(crate) fn poll(descriptors: [Option<BorrowedFd<'_>>; 2], timeout: Duration) 
     let result = unsafe { libc::poll(set.as_mut_ptr(), set.len() as libc::nfds_t, milliseconds) };
     // The limit to descriptors may be below two, or a sandbox refuses the call.
     if result == -1 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-        thread::sleep(timeout.min(SLICE));
+        sleep(timeout.min(SLICE));
     }
 }

@@ -1,5 +1,6 @@
 //! Sleeping on a word of memory, without a lock that a fork could leave behind.
 
+use super::sleep;
 use std::io;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
@@ -22,7 +23,7 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Durati
     let is_expected = |errno| matches!(errno, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT));
     if result != 0 && !is_expected(io::Error::last_os_error().raw_os_error()) {
         // A sandbox: whoever waits asks again, but does not spin.
-        std::thread::sleep(timeout.unwrap_or(SLICE).min(SLICE));
+        sleep(timeout.unwrap_or(SLICE).min(SLICE));
     }
 }
 

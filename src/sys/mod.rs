@@ -14,7 +14,7 @@ mod simd;
 mod thread;
 
 pub(crate) use access_list::share_lock;
-pub(crate) use attributes::{copy_attributes, set_permissions};
+pub(crate) use attributes::{PERMISSIONS, copy_attributes, set_permissions};
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
@@ -26,7 +26,9 @@ pub(crate) use process::is_privileged;
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
-pub(crate) use thread::{STACK, is_current_thread, spawn, thread_number, without_cancellation, without_sigxfsz};
+#[cfg(feature = "capi")]
+pub(crate) use thread::without_cancellation;
+pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, thread_number, without_sigxfsz};
 
 use std::io;
 
@@ -37,5 +39,5 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 /// Writes one line to standard error without any lock of this process.
 pub(crate) fn write_stderr(line: &str) {
     // SAFETY: pointer and length are of one string.
-    without_cancellation(|| unsafe { libc::write(2, line.as_ptr().cast(), line.len()) });
+    unsafe { libc::write(2, line.as_ptr().cast(), line.len()) };
 }

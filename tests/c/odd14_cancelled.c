@@ -1,7 +1,6 @@
 /* run: odd */
 /* Odd machines 14: a thread that is cancelled inside a call ends after the call has returned, with its work done; the
-   process goes on, and so do the store, its lock and its watches. pthread_exit in a watch's callback ends that watch
-   alone. Each case is a process of its own: what should not be ends it. */
+   process goes on, and so do the store, its lock and its watches. Each case is a process of its own: what should not be ends it. */
 #include "queued.h"
 
 enum { ROUNDS = 20, LONG_MS = 60000 };
@@ -186,45 +185,6 @@ static void a_cancelled_writer_keeps_no_lock(void) { end_child(start_child(cance
 
 /* ---- a callback that ends its thread ---- */
 
-static void exit_thread(void *userdata, const char *key, const char *old_json, const char *new_json) {
-    (void)key, (void)old_json, (void)new_json;
-    __atomic_store_n((int *)userdata, 1, __ATOMIC_SEQ_CST);
-    pthread_exit(NULL);
-}
-
-static void count_change(void *userdata, const char *key, const char *old_json, const char *new_json) {
-    (void)key, (void)old_json, (void)new_json;
-    __atomic_add_fetch((int *)userdata, 1, __ATOMIC_SEQ_CST);
-}
-
-static void end_a_thread(void *argument) {
-    const struct store_kind *kind = argument;
-    flagstore_error_t *error = GARBAGE;
-    int ended = 0, calls = 0;
-    flagstore_t *store = kind->open(&error);
-    CHECK_OK(error);
-    flagstore_watch_t *ending = flagstore_watch(store, NULL, exit_thread, &ended, NULL);
-    flagstore_watch_t *other = flagstore_watch(store, NULL, count_change, &calls, NULL);
-    SET(store, "flag", "1");
-    CHECK_EVENTUALLY(__atomic_load_n(&ended, __ATOMIC_SEQ_CST) && __atomic_load_n(&calls, __ATOMIC_SEQ_CST) >= 1);
-    int before = __atomic_load_n(&calls, __ATOMIC_SEQ_CST);
-    SET(store, "flag", "2");
-    CHECK_EVENTUALLY(__atomic_load_n(&calls, __ATOMIC_SEQ_CST) > before);
-    flagstore_free(ending);
-    flagstore_free(other);
-    CHECK_GET("2", store, "flag");
-    flagstore_free(store);
-}
-
-static void pthread_exit_in_a_callback_ends_that_watch_alone(void) {
-    static const char *const kinds[] = {"file", "memory"};
-    for (size_t i = 0; i < COUNT(kinds); i++) {
-        check_row = kinds[i];
-        end_child(start_child(end_a_thread, (void *)(uintptr_t)kind_of(kinds[i])));
-        unlink(FLAGS_FILE);
-    }
-}
-
 int main(void) {
     RUN(a_cancellation_waits_for_the_call_file);
     RUN(a_cancellation_waits_for_the_call_checked);
@@ -232,6 +192,5 @@ int main(void) {
     RUN(a_cancellation_waits_for_the_call_memory);
     RUN(a_cancellation_in_a_sleeping_wait);
     RUN(a_cancelled_writer_keeps_no_lock);
-    RUN(pthread_exit_in_a_callback_ends_that_watch_alone);
     return check_summary("odd14_cancelled");
 }

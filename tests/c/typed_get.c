@@ -147,6 +147,7 @@ static const struct {
     {"\"\\u00fc \xc3\xbc\"", "\xc3\xbc \xc3\xbc"}, {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80"}, {"\"\\u0001\"", "\x01"},
     {"\"null\"", "null"}, {"\"\\\\u0000\"", "\\u0000"},
     {"\"\\u0000\"", NULL}, {"\"a\\u0000b\"", NULL}, {"\"ab\\u0000\"", NULL},
+    {"\"\\ud83d\"", NULL}, {"\"a\\ude00b\"", NULL}, {"\"\\ud83d\\ud83d\\ude00\"", NULL}, {"\"\\\\ud83d\"", "\\ud83d"},
     {ABSENT, NULL}, {"null", NULL}, {"true", NULL}, {"1", NULL}, {"[\"a\"]", NULL}, {"{\"a\":\"b\"}", NULL},
 };
 

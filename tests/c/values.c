@@ -34,6 +34,12 @@ static const struct {
     {"\"\\u2028\"", "\"\xe2\x80\xa8\""}, {"\"\\uffff\"", "\"\xef\xbf\xbf\""},
     {"\"\\udbff\\udfff\"", "\"\xf4\x8f\xbf\xbf\""},
     {"\"\\ufeff\"", "\"\xef\xbb\xbf\""}, {"\"\xe6\x97\xa5\xe6\x9c\xac\"", NULL}, {"\"\\\\u0041\"", NULL},
+    /* a surrogate without its other half stays an escape, in lower case */
+    {"\"\\ud800\"", NULL}, {"\"\\udfff\"", NULL}, {"\"\\uD83D\"", "\"\\ud83d\""}, {"\"\\ud83dx\"", NULL},
+    {"\"\\ud83d\\u0041\"", "\"\\ud83dA\""}, {"\"\\ud83d\\ud83d\"", NULL}, {"\"\\ude00\\ud83d\"", NULL},
+    {"\"\\ud83d\\n\"", NULL}, {"\"\\ud83d\\\\ude00\"", NULL},
+    {"\"\\ud83d\\uD83D\\uDE00\\ude00\"", "\"\\ud83d\xf0\x9f\x98\x80\\ude00\""}, {"{\"\\ud800\":1}", NULL},
+    {"{\"\\uffff\":1,\"\\uD83D\":2,\"\\ud83d\":3}", "{\"\\ud83d\":3,\"\xef\xbf\xbf\":1}"},
 };
 
 static void every_json_text_comes_back_compact(flagstore_t *store) {
@@ -76,10 +82,9 @@ static const struct {
     {"\"\\x41\"", 0, 0}, {"\"\\\"", 0, 0}, {"\"\\u12\"", 0, 0}, {"\"\\u12g4\"", 0, 0}, {"\"\\U0041\"", 0, 0},
     {"\"\\'\"", 0, 0},
     {"\"\\0\"", 0, 0}, {"\"\\u+123\"", 0, 0},
-    /* lone surrogates, in values and in names */
-    {"\"\\ud800\"", 0, 0}, {"\"\\udc00\"", 0, 0}, {"\"\\ud83dx\"", 0, 0}, {"\"\\ud83d\\u0041\"", 0, 0},
-    {"\"\\ud83d\\ud83d\"", 0, 0}, {"\"\\ude00\\ud83d\"", 0, 0}, {"\"\\ud83d\\n\"", 0, 0}, {"{\"\\ud800\":1}", 0, 0},
-    {"[[\"\\udfff\"]]", 0, 0}, {"\"\\ud83d", 0, 0},
+    /* halves of a surrogate's escape, in values and in names */
+    {"\"\\ud80\"", 1, 7}, {"\"\\ud83d\\ude0\"", 1, 13}, {"\"\\ud83d\\u\"", 0, 0}, {"\"\\ud83d\\x\"", 0, 0},
+    {"{\"\\ud83\":1}", 0, 0}, {"[[\"\\udff\"]]", 0, 0}, {"\"\\ud83d", 0, 0}, {"\"\\ud83d\\", 0, 0},
     /* raw control characters in strings; other white space between tokens */
     {"\"a\nb\"", 0, 0}, {"\"a\tb\"", 0, 0}, {"\"\x01\"", 0, 0}, {"\"\x1f\"", 0, 0}, {"{\"a\nb\":1}", 0, 0},
     {"\f1", 0, 0}, {"\v1", 0, 0},

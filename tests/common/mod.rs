@@ -93,6 +93,6 @@ pub fn compile(compiler: &str, source: &Path, output: &Path, arguments: &[&str])
             .arg("-L")
             .arg(&directory)
             .arg(format!("-Wl,-rpath,{}", directory.display()))
-            .args(["-lflagstore", "-lpthread"]),
+            .args(["-lflagstore", "-lpthread", "-lm"]),
     );
 }

@@ -56,6 +56,8 @@ def unsorted(parts, distance=1000):
         yield from reversed(block)
 
 
+UNSORTED, ENDS = '{"b":0,"a":' * 125, "}" * 125
+
 VALID = {
     "one string": lambda size: padded('{"flag":"', "x", '"}', size),
     "one string of escapes": lambda size: padded('{"flag":"', r"\u0041", '"}', size),
@@ -72,6 +74,17 @@ VALID = {
     "one array": lambda size: filled('{"flag":[', repeated("0"), "]}", size),
     "empty arrays": lambda size: filled('{"flag":[', repeated("[]"), "]}", size),
     "nested objects": lambda size: filled('{"flag":[', repeated('{"":' * 100 + "0" + "}" * 100), "]}", size),
+    "nested objects, unsorted": lambda size: filled('{"flag":[', repeated(UNSORTED + "0" + ENDS), "]}", size),
+    "nested objects in a file that seems canonical": lambda size: filled(
+        '{\n  "flag": [', repeated('{"":' * 100 + "0" + "}" * 100), "]\n}\n", size),
+    "small objects, unsorted": lambda size: filled('{"flag":[', repeated('{"b":0,"a":0}'), "]}", size),
+    "small objects in nested ones, unsorted": lambda size: filled(
+        '{"flag":' + UNSORTED + "[", repeated('{"b":0,"a":0}'), "]" + ENDS + "}", size),
+    "one string in nested objects, unsorted": lambda size: padded(
+        '{"flag":' + UNSORTED + '"', "x", '"' + ENDS + "}", size),
+    "one long key, unsorted": lambda size: padded('{"flag":{"b":0,"', "x", '":0,"c":0,"a":0}}', size),
+    "long keys with one beginning, unsorted": lambda size: filled(
+        '{"flag":{', (f'"{"x" * 5000}{key}":0' for key in short_keys()), "}}", size),
 }
 CORRUPT = {
     "a string without an end": lambda size: padded('{"flag":"', "x", "", size),

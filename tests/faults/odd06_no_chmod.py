@@ -16,10 +16,12 @@ def check(root, programs, umask, mode, error):
         house.file(mode)
     known = numbers()
     calls = [str(known[name]) for name in TOGETHER["any mode"] if name in known]
+    lines = []
     for value in [2, 3]:
-        outcome, lines = house.call(one_call, "set", "flag", str(value), wrapper=[refuse, error, *calls, "--"],
-                                    umask=umask)
+        outcome, more = house.call(one_call, "set", "flag", str(value), wrapper=[refuse, error, *calls, "--"],
+                                   umask=umask)
         common.promise(outcome.code == 0, house, "says", outcome)
+        lines += more
     house.holds({**DOCUMENT, "flag": 3} if mode is not None else {"flag": 3})
     wanted = mode if mode is not None else 0o666 & ~umask
     now = house.rights()[0]

@@ -83,7 +83,9 @@ def test(root):
     cases = [(case.__name__, lambda case=case: case(root, program))
              for case in [created_by_root_then_chown, chown_of_folder_and_file, later_chmod, later_access_list]]
     cases += [(f"{case.__name__}, {umask:o}", lambda case=case, umask=umask: case(root, program, umask))
-              for case in [one_run_with_a_strange_umask, of_a_folder_with_a_group] for umask in [0o777, 0o077, 0o022]]
+              for case in [one_run_with_a_strange_umask, of_a_folder_with_a_group] for umask in [0o777, 0o077, 0o022]
+              # A file that such a umask creates, its owner cannot read.
+              if (case, umask) != (of_a_folder_with_a_group, 0o777)]
     each("odd10", "permissions that change after the lock file was made", cases)
 
 

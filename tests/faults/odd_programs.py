@@ -1,25 +1,19 @@
 #!/usr/bin/env python3
-"""The C programs among the tests of odd machines: tests/c/odd*.c whose first line is `/* run: odd */`, one row each.
-Those that not_yet.txt names are left out, or run alone with --not-yet."""
+"""The C programs among the tests of odd machines: tests/c/odd*.c whose first line is `/* run: odd */`, one row each."""
 import glob
 import os
 import subprocess
-import sys
 
 import common
 
-NOT_YET = "--not-yet" in sys.argv[1:]
 SECONDS = 1800
 
 
 def names():
-    with open(os.path.join(common.HERE, "not_yet.txt"), encoding="utf-8") as file:
-        waiting = file.read().split("\n")
-    for source in sorted(glob.glob(os.path.join(common.TESTS, "c", "odd*.c"))):
+    for source in sorted(glob.glob(os.path.join(common.ROOT, "tests", "c", "odd*.c"))):
         with open(source, encoding="utf-8") as file:
-            wanted = file.readline() == "/* run: odd */\n"
-        if wanted and (os.path.basename(source) in waiting) == NOT_YET:
-            yield source
+            if file.readline() == "/* run: odd */\n":
+                yield source
 
 
 def test(folder):

@@ -20,7 +20,7 @@
 #include <sys/xattr.h>
 
 enum { MAX_CALLS = 16 };
-enum { LIMIT_MS = 10000, REST_MS = 150, SPIN_MS = 100, HANG_MS = 3 * LIMIT_MS, CONTENDED_MS = 60, LATER_MS = 20 };
+enum { LIMIT_MS = 10000, REST_MS = 300, SPIN_MS = 100, HANG_MS = 3 * LIMIT_MS, CONTENDED_MS = 60, LATER_MS = 20 };
 enum { OWNER = 12345, GROUP = 12346 };
 
 /* ---- the filter ---- */

@@ -146,12 +146,15 @@ numbers_of = []
 
 
 def print_table(table):
+    """A line for each call: every outcome, with the modes, errors and moments in which it came."""
     names = sorted({key[0] for key in table})
-    width = max(map(len, names))
+    width = max(map(len, names), default=0)
     for name in names:
-        cells = [f"{mode} {error} {moment}: {outcome}" for (call, mode, error, moment), outcome in sorted(table.items())
-                 if call == name and outcome != "goes on"]
-        common.note(f"{name:{width}} | " + ("; ".join(cells) or "goes on"))
+        cells = []
+        for outcome in sorted({outcome for key, outcome in table.items() if key[0] == name}):
+            keys = [key[1:] for key, other in table.items() if key[0] == name and other == outcome]
+            cells.append(f"{outcome} ({'; '.join(' '.join(sorted(set(part))) for part in zip(*keys))})")
+        common.note(f"{name:{width}} | " + ", ".join(cells))
 
 
 def cases(names):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The scorecard: every promise about crashes, full disks, other processes and fork, tried on the built library.
 # Each row script prints `row N | what was done | what came of it`. --full runs each at its full size (hours).
-# Without FLAGSTORE_LIB_DIR it builds the release library. What not_yet.txt names is left out; --not-yet runs that alone.
+# Without FLAGSTORE_LIB_DIR it builds the release library.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -20,14 +20,8 @@ export FLAGSTORE_LIB_DIR LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:
 card=$(mktemp)
 trap 'rm -f "$card"' EXIT
 failed=()
-only_not_yet=false
-[ "${1:-}" != --not-yet ] || only_not_yet=true
-for script in "$here"/row*.py "$here"/row*.sh "$here"/odd*.py "$here"/refused_calls.py; do
+for script in "$here"/row*.py "$here"/row*.sh "$here"/odd[0-9_]*.py "$here"/refused_calls.py; do
     [ -x "$script" ] || continue
-    not_yet=$only_not_yet # odd_programs.py chooses among its programs itself
-    [ "$(basename "$script")" = odd_programs.py ] || not_yet=false
-    ! grep -qxF "$(basename "$script")" "$here/not_yet.txt" || not_yet=true
-    [ $not_yet = $only_not_yet ] || continue
     started=$SECONDS
     # What a row has to say besides its line goes to stderr.
     "$script" "$@" | tee -a "$card" || failed+=("$(basename "$script")")

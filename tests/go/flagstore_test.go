@@ -78,6 +78,7 @@ func TestAValueComesBackAsCompactSortedJSONWithItsDigits(t *testing.T) {
 			{`""`, `""`},
 			{`"naïve 日本語 😀"`, `"naïve 日本語 😀"`},
 			{`"\u00e9\ud83d\ude00\/"`, `"é😀/"`},
+			{`"half an emoji \uD83D"`, `"half an emoji \ud83d"`},
 			{`"a\u0000b"`, `"a\u0000b"`},
 			{`"\"\\\n"`, `"\"\\\n"`},
 			{"[1, [ ] ,{ }]", "[1,[],{}]"},

@@ -1,6 +1,7 @@
 """Random JSON: values, keys, and the many ways in which one document may be spelled."""
 import json
 import math
+import re
 import struct
 
 # One line per class of character that is escaped, encoded or sorted in its own way.
@@ -14,6 +15,7 @@ CHARACTERS = [
     "\ud7ff\ue000\ufeff\ufffd\uffff",  # around the surrogates: UTF-16 order differs from here on
     "\U00010000\U0001f600\U0010ffff",
 ]
+SURROGATES = "\ud800\ud83d\udbff\udc00\ude00\udfff"
 EDGE_NUMBERS = [0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, -2**63, 2**64, 10**22, 10**40, -10**300,
                 0.0, -0.0, 0.1, 1.0, 1e16, 1e-5, 1e-7, 123456789012345680.0, 5e-324,
                 2.2250738585072014e-308, 1.7976931348623157e308]
@@ -34,6 +36,24 @@ def random_text(rng, most=12):
     return "".join(rng.choice(rng.choice(CHARACTERS)) for _ in range(rng.randint(0, most)))
 
 
+def random_string(rng):
+    """Text as it may stand inside a value, in a nested key too: with surrogates, alone unless two of them make a pair."""
+    if rng.random() < 0.7:
+        return random_text(rng)
+    characters = CHARACTERS[:1] + CHARACTERS[-2:] + [SURROGATES] * 3
+    return paired("".join(rng.choice(rng.choice(characters)) for _ in range(rng.randint(1, 8))))
+
+
+def paired(text):
+    """The text with one character for each surrogate pair, as json.loads has it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def escaped(text):
+    """The JSON text with an escape for each lone surrogate, which UTF-8 cannot hold."""
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def random_number(rng):
     return rng.choice([
         lambda: rng.choice(EDGE_NUMBERS),
@@ -51,11 +71,11 @@ def random_value(rng, depth=4):
     if kind < 5:
         return random_number(rng)
     if kind < 7:
-        return random_text(rng)
+        return random_string(rng)
     size = rng.choice([0, 1, 2, 4])
     if kind == 7:
         return [random_value(rng, depth - 1) for _ in range(size)]
-    return random_document(rng, size, depth - 1)
+    return {random_string(rng): random_value(rng, depth - 1) for _ in range(size)}
 
 
 def random_document(rng, size, depth=3):
@@ -77,6 +97,7 @@ def laid_out(rng, document):
     text = json.dumps(document, indent=rng.choice([None, 0, 2, 4, "\t"]), sort_keys=rng.random() < 0.5,
                       ensure_ascii=rng.random() < 0.5,
                       separators=rng.choice([None, (",", ":"), (" , ", " : ")]))
+    text = escaped(text)
     if rng.random() < 0.3:  # no string holds a raw line end, so only the layout changes
         text = text.replace("\n", "\r\n")
     return rng.choice(SPACES) + text + rng.choice(SPACES)
@@ -105,8 +126,8 @@ def _odd(rng, value):
 def _odd_character(rng, character):
     if character in SHORT_ESCAPES and rng.random() < 0.5:
         return SHORT_ESCAPES[character]
-    if character < " " or character in "\"\\" or rng.random() < 0.3:
-        units = character.encode("utf-16-be")
+    if character < " " or character in "\"\\" + SURROGATES or rng.random() < 0.3:
+        units = character.encode("utf-16-be", "surrogatepass")
         spelling = rng.choice(["\\u%04x", "\\u%04X"])
         return "".join(spelling % int.from_bytes(units[at:at + 2], "big") for at in range(0, len(units), 2))
     return character

@@ -1,6 +1,8 @@
 """What Python's own json module says about a document: its bytes, its meaning, whether it is one."""
 import json
 
+import documents
+
 MAX_DEPTH = 127
 
 
@@ -10,7 +12,7 @@ def file_bytes(document):
 
 def compact(value):
     """JSON as the library hands it out (apart from U+007F, which may be escaped)."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return documents.escaped(json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
 
 def same(one, other):
@@ -24,7 +26,7 @@ def is_value(data):
         value = _parse(data)
     except ValueError:
         return False
-    return _depth(value) <= MAX_DEPTH and not _has_lone_surrogate(value)
+    return _depth(value) <= MAX_DEPTH
 
 
 def is_document(data):
@@ -35,7 +37,7 @@ def is_document(data):
         return False
     if not isinstance(root, _Members):
         return False
-    return _depth(root) <= MAX_DEPTH + 1 and not _has_lone_surrogate(root)
+    return _depth(root) <= MAX_DEPTH + 1 and not any(has_lone_surrogate(key) for key, _ in root)
 
 
 class _Members(list):
@@ -65,9 +67,5 @@ def _depth(value):
     return 1 + max(map(_depth, _children(value)), default=0)
 
 
-def _has_lone_surrogate(value):
-    if isinstance(value, str):
-        return any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, _Members):
-        value = [part for member in value for part in member]
-    return isinstance(value, list) and any(map(_has_lone_surrogate, value))
+def has_lone_surrogate(text):
+    return any("\ud800" <= character <= "\udfff" for character in text)

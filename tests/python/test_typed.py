@@ -31,7 +31,7 @@ DOUBLES = {
 BOOLEANS = {"true": True, "false": False, "0": None, "1": None, "null": None, '"true"': None, "[true]": None}
 # \0 in the answer: only the sized getter can carry it
 STRINGS = {'""': "", '"plain"': "plain", r'"\u00e9\ud83d\ude00\n\"\/"': 'é😀\n"/', r'"a\u0000b"': "a\0b",
-           r'"\u0000"': "\0", "1": None, "true": None, "null": None, '["a"]': None, "{}": None}
+           r'"\u0000"': "\0", r'"\ud83d"': None, r'"a\ude00\ud83d b"': None, "1": None, "true": None, "null": None, '["a"]': None, "{}": None}
 TYPES = {"null": NULL, "true": BOOL, "false": BOOL, "1.5": NUMBER, "1e400": NUMBER, '"a"': STRING, "[]": ARRAY,
          "{}": OBJECT}
 

@@ -21,7 +21,7 @@ module Refusals
 
   BAD_JSON = {
     "nothing" => "", "blanks" => " \n", "half an object" => '{"a":', "two values" => "1 2", "a NUL after it" => "1\0",
-    "NaN" => "NaN", "a lone surrogate" => '"\ud800"', "a raw newline" => "\"a\nb\"", "128 levels" => "[" * 128 + "]" * 128
+    "NaN" => "NaN", "half an escape" => '"\ud80"', "a raw newline" => "\"a\nb\"", "128 levels" => "[" * 128 + "]" * 128
   }.freeze
 
   def test_a_refused_change_changes_nothing

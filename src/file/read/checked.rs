@@ -93,15 +93,13 @@ impl CheckedCache {
         if seen.device() == self.foreign_device.load(Relaxed) {
             return None;
         }
-        sys::without_cancellation(|| {
-            let _lock = self.loader.lock();
-            if let Some(cached) = self.unchanged() {
-                return Some(cached);
-            }
-            let new = Arc::new(self.read()?);
-            self.cached.store(Arc::clone(&new));
-            Some(Guard::from_inner(new))
-        })
+        let _lock = self.loader.lock();
+        if let Some(cached) = self.unchanged() {
+            return Some(cached);
+        }
+        let new = Arc::new(self.read()?);
+        self.cached.store(Arc::clone(&new));
+        Some(Guard::from_inner(new))
     }
 
     /// `None` is not an error: the caller falls back to an uncached read.

@@ -22,9 +22,11 @@ pub(in crate::file) struct LastRead {
 }
 
 impl LastRead {
-    pub(in crate::file) fn flags(&self, limit: usize) -> Result<&Snapshot, ParseError> {
-        let bytes = &self.bytes;
-        self.flags.get_or_try_init(|| FlagsView::Bytes { bytes, limit }.snapshot()?.indexed().map(Box::new))
+    /// The flags, parsed unless that takes too much memory: one flag may need it, and the others can be read anyway.
+    pub(in crate::file) fn flags(&self, limit: usize) -> FlagsView<'_> {
+        let unparsed = FlagsView::Bytes { bytes: &self.bytes, limit };
+        let parse = || Ok::<_, ParseError>(Box::new(unparsed.snapshot()?.indexed()?));
+        self.flags.get_or_try_init(parse).map_or(unparsed, FlagsView::Parsed)
     }
 }
 

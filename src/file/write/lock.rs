@@ -51,7 +51,7 @@ impl Lock {
                 }
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied && refusals < ATTEMPTS => {
                     // Its creator may be about to share it.
-                    std::thread::sleep(Duration::from_millis(1 << refusals));
+                    sys::sleep(Duration::from_millis(1 << refusals));
                     refusals += 1;
                     continue;
                 }

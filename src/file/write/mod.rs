@@ -16,7 +16,7 @@ use super::load::{self, OpenedFile, Purpose};
 use super::options::{Durability, FileOptions};
 use crate::document::{Document, EditedDocument};
 use crate::json::ParseError;
-use crate::{Batch, Error, Result, Value, sys};
+use crate::{Batch, Error, Result, Value};
 use lock::Lock;
 use replace::ReplaceOutcome;
 use request::Request;
@@ -38,7 +38,7 @@ pub(super) fn apply(store: &FileFlagStore, batch: &Batch) -> Result<bool> {
     if store.options.read_only {
         return Err(Error::ReadOnly { path: store.path.clone() });
     }
-    sys::without_cancellation(|| commit(store, batch.clone(), false))
+    commit(store, batch.clone(), false)
 }
 
 fn commit(store: &FileFlagStore, batch: Batch, create_if_missing: bool) -> Result<bool> {

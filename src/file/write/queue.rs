@@ -271,7 +271,7 @@ impl Leader {
     fn poll_lock(&self, file: Arc<File>, deadline: Option<Instant>) -> io::Result<Option<Arc<File>>> {
         loop {
             match sys::try_lock(&file) {
-                Ok(false) if !has_passed(deadline) => std::thread::sleep(POLL_INTERVAL),
+                Ok(false) if !has_passed(deadline) => sys::sleep(POLL_INTERVAL),
                 Ok(false) => {
                     self.forget();
                     return Ok(None);

@@ -6,7 +6,7 @@ use crate::file::stamp::Stamp;
 use crate::{Error, Result, sys};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
@@ -50,7 +50,7 @@ pub(super) fn replace(
         return Ok(ReplaceOutcome::ChangedMeanwhile);
     };
     if links > 1 {
-        tracing::warn!("{}: the file had {links} names; the others keep the old flags", path.path.display());
+        tracing::warn!("{}: the file had {links} hard links; the other names keep the old flags", path.path.display());
     }
     match directory {
         Some(directory) => directory.sync(&file, &path.path).map(|()| ReplaceOutcome::Done),
@@ -125,21 +125,47 @@ fn not_durable(path: &Path, error: &io::Error) -> Error {
 
 /// The temporary file under its one name; it goes away with its handle unless it takes the file's place.
 fn create(path: &ResolvedPath, old: Option<&OpenedFile>, options: &FileOptions) -> Result<NamedTempFile> {
+    let failed = |error: io::Error| Error::io(&path.directory, "create a temporary file", &error);
     // Nobody may read the new file who might not read the old; a new one gets its bits less the umask.
     let mode = if old.is_some() || options.mode.is_some() { 0o600 } else { 0o666 };
-    let temporary =
-        create_temporary(path, mode).map_err(|error| Error::io(&path.directory, "create a temporary file", &error))?;
+    let mut temporary = create_temporary(path, mode).map_err(failed)?;
+    let mut refused = give_attributes(&temporary, old, options)?;
+    if refused.contains(&sys::PERMISSIONS) {
+        // Where no mode can be changed, it must be right from the beginning.
+        if let Some(mode) = mode_from_the_beginning(temporary.as_file(), old, options) {
+            drop(temporary);
+            temporary = create_temporary(path, mode).map_err(failed)?;
+            refused = give_attributes(&temporary, old, options)?;
+        }
+    }
+    if !refused.is_empty() {
+        tracing::warn!("{}: the new file cannot keep {}", path.path.display(), refused.join(", "));
+    }
+    Ok(temporary)
+}
+
+/// Gives the new file what the old one has; returns what it cannot have.
+fn give_attributes(
+    temporary: &NamedTempFile,
+    old: Option<&OpenedFile>,
+    options: &FileOptions,
+) -> Result<Vec<&'static str>> {
     let file = temporary.as_file();
     let refused = match (old, options.mode) {
         (Some(old), _) => sys::copy_attributes(&old.file, file),
         (None, Some(mode)) => sys::set_permissions(file, mode),
         (None, None) => Ok(Vec::new()),
     };
-    let refused = refused.map_err(|error| Error::io(temporary.path(), "set the permissions", &error))?;
-    if !refused.is_empty() {
-        tracing::warn!("{}: the new file cannot keep {}", path.path.display(), refused.join(", "));
-    }
-    Ok(temporary)
+    refused.map_err(|error| Error::io(temporary.path(), "set the permissions", &error))
+}
+
+/// The mode that a new file may be created with; `None`: its owner or group is another, who might gain by it.
+fn mode_from_the_beginning(made: &File, old: Option<&OpenedFile>, options: &FileOptions) -> Option<u32> {
+    let Some(old) = old else {
+        return options.mode;
+    };
+    let (old, made) = (old.file.metadata().ok()?, made.metadata().ok()?);
+    ((old.uid(), old.gid()) == (made.uid(), made.gid())).then(|| old.mode() & 0o777)
 }
 
 fn create_temporary(path: &ResolvedPath, mode: u32) -> io::Result<NamedTempFile> {

@@ -144,7 +144,7 @@ impl<'a> World<'a> {
             1 => Ok(Json::Number((word as i64).to_string())),
             2 if double.is_finite() => Ok(Json::Number(spelled(double))),
             2 => Err(INVALID_ARGUMENT),
-            _ => text.seen(false).map(|text| Json::Text(text.to_owned())),
+            _ => text.seen(false).map(|text| Json::Text(text.into())),
         };
         let expected = self.change(store, key.seen(false), value.map(Some));
         let (pointer, name) = (self.pointer(store), key.pointer(false));

@@ -1,6 +1,6 @@
 //! What file-format says about a text, by another parser: serde_json, with the rules added that it does not have.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -15,9 +15,26 @@ pub enum Json {
     Bool(bool),
     /// As it was spelled.
     Number(String),
-    Text(String),
+    Text(Text),
     Array(Vec<Json>),
-    Object(Flags),
+    Object(BTreeMap<Text, Json>),
+}
+
+/// Code points in WTF-8: UTF-8 that may also encode surrogates, unless two of them make a pair. As with UTF-8, the
+/// order of the bytes is that of the code points.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text(Vec<u8>);
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The value that the bytes spell, if a store takes it.
@@ -31,7 +48,10 @@ pub fn document(bytes: &[u8]) -> Option<Flags> {
     let raw: &RawValue = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     // The root object is not a level of a value.
     match parse(raw.get(), MAX_DEPTH + 1)? {
-        Json::Object(flags) => Some(flags),
+        // UTF-8 has to hold the key of a flag.
+        Json::Object(flags) => {
+            flags.into_iter().map(|(key, value)| Some((String::from_utf8(key.0).ok()?, value))).collect()
+        }
         _ => None,
     }
 }
@@ -58,8 +78,27 @@ fn parse(raw: &str, levels: u32) -> Option<Json> {
     }
 }
 
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(bytes.to_owned()))
+            }
+        }
+        // serde_json gives bytes in WTF-8, and refuses lone surrogates only in what has to be UTF-8.
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
 /// An object's members in the order of the text, repeated names included.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct Members<'a>(Vec<(Text, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -97,9 +136,9 @@ pub fn compact(flags: &Flags) -> String {
     text
 }
 
-fn write_object(out: &mut String, members: &Flags, indent: Option<usize>) {
+fn write_object<K: AsRef<[u8]>>(out: &mut String, members: &BTreeMap<K, Json>, indent: Option<usize>) {
     write_list(out, ['{', '}'], indent, members.iter(), |out, (name, value), indent| {
-        write_text(out, name, indent.is_some());
+        write_text(out, name.as_ref(), indent.is_some());
         out.push_str(if indent.is_some() { ": " } else { ":" });
         value.write(out, indent);
     });
@@ -131,10 +170,25 @@ fn write_list<T>(
     out.push(brackets[1]);
 }
 
-/// Compact text escapes as serde_json does; the file is ASCII.
-fn write_text(out: &mut String, text: &str, ascii: bool) {
+/// Compact text escapes as serde_json does, and lone surrogates; the file is ASCII.
+fn write_text(out: &mut String, text: &[u8], ascii: bool) {
+    out.push('"');
+    let mut rest = text;
+    while let Err(error) = std::str::from_utf8(rest) {
+        let (valid, invalid) = rest.split_at(error.valid_up_to());
+        write_characters(out, valid, ascii);
+        let unit = 0xD000 | u32::from(invalid[1] & 0x3F) << 6 | u32::from(invalid[2] & 0x3F);
+        let _ = write!(out, "\\u{unit:04x}");
+        rest = &invalid[3..];
+    }
+    write_characters(out, rest, ascii);
+    out.push('"');
+}
+
+fn write_characters(out: &mut String, text: &[u8], ascii: bool) {
+    let text = std::str::from_utf8(text).expect("surrogates have been taken out");
     let quoted = serde_json::to_string(text).expect("a string can be written");
-    for character in quoted.chars() {
+    for character in quoted[1..quoted.len() - 1].chars() {
         if !ascii || character < '\x7f' {
             out.push(character);
         } else {
@@ -157,7 +211,7 @@ impl Json {
             Self::Null => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Number(spelled) => out.push_str(spelled),
-            Self::Text(text) => write_text(out, text, indent.is_some()),
+            Self::Text(text) => write_text(out, &text.0, indent.is_some()),
             Self::Array(items) => {
                 write_list(out, ['[', ']'], indent, items.iter(), |out, item, indent| item.write(out, indent));
             }
@@ -169,8 +223,9 @@ impl Json {
         if let Self::Bool(value) = self { Some(*value) } else { None }
     }
 
+    /// `None` also for a string that UTF-8 cannot hold.
     pub fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+        if let Self::Text(text) = self { std::str::from_utf8(&text.0).ok() } else { None }
     }
 
     pub fn double(&self) -> Option<f64> {

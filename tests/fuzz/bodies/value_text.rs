@@ -59,13 +59,13 @@ fn is_a_key(text: &str) {
     let file = Scratch::new();
     let memory = InMemoryFlagStore::new();
     let string = Value::from(text);
-    assert_eq!(string.as_json(), Json::Text(text.to_owned()).compact());
+    assert_eq!(string.as_json(), Json::Text(text.into()).compact());
     for store in [&memory as &dyn FlagStore, &file.store()] {
         store.set(text, string.clone()).unwrap();
         assert_eq!(store.get(text), Ok(Some(string.clone())));
         assert_eq!(store.list_all().unwrap().to_json().unwrap(), format!("{{{string}:{string}}}"));
     }
-    is_canonical(&file, [(text, Json::Text(text.to_owned()))]);
+    is_canonical(&file, [(text, Json::Text(text.into()))]);
     assert_eq!(file.store().delete(text), Ok(true));
     assert_eq!(file.read(), b"{}\n");
 }

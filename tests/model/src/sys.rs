@@ -47,6 +47,8 @@ pub fn process_generation() -> u64 {
     1
 }
 
+pub use crate::thread::sleep;
+
 pub fn note_fork() {
     unreachable!("nobody forks in the model");
 }

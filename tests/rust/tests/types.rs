@@ -112,8 +112,8 @@ fn exact_digits_survive_serde_json() {
         assert_eq!(Value::from_serialize(&value).unwrap(), value);
     }
     assert!(serde_json::from_str::<Value>("[1,]").is_err());
-    let lone = serde_json::from_str::<Value>(r#""\ud800""#).unwrap_err();
-    assert!(lone.to_string().contains("surrogate"), "{lone}");
+    let lone = serde_json::from_str::<Value>(r#""\uD800""#).unwrap();
+    assert_eq!(lone.as_json(), r#""\ud800""#);
 }
 
 /// A format that is not `serde_json`'s text: its tree of values.
