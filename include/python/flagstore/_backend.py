@@ -9,9 +9,10 @@ import time
 from ctypes import byref
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
-from ._errors import FlagstoreError, InvalidArgument, NotImplementedByBackend
 from ._constants import BACKEND
+from ._errors import FlagstoreError, InvalidArgument, NotImplementedByBackend
 from ._native import BackendTable, Text, call, keep_cause, keep_interrupt, lib, sized
+from ._signals import Exposed, cover
 
 
 class Backend:
@@ -76,28 +77,41 @@ def _has(methods: Any, name: str) -> bool:
 
 
 def _offered(work: Callable[..., None]) -> Callable[..., None]:
-    """work(methods, ...) as a C function whose exceptions become error objects."""
+    """work(methods, ...) as a C function whose exceptions become error objects. None may pass through ctypes, which
+    would then return whatever the memory holds."""
     def function(context: int, *arguments: Any) -> bool:
+        try:
+            with Exposed():
+                return answer(context, *arguments)
+        except BaseException as exception:  # raised by a signal's handler, as on Ctrl-C
+            cover()
+            _refuse(exception, arguments[-1])
+            return False
+
+    def answer(context: int, *arguments: Any) -> bool:
         ident = threading.get_ident()
         _inside.append(ident)
         try:
             work(_opened[context], *arguments[:-1])
             return True
-        except FlagstoreError as failure:
-            exception: BaseException = failure
-            code, message = failure.code, failure.message
-        except BaseException as failure:
-            exception = failure
-            code, message = BACKEND, f"{type(failure).__name__}: {failure}"
         finally:
             _inside.remove(ident)
-        if not keep_interrupt(exception):
-            keep_cause(message, exception)
-        arguments[-1][0] = lib.flagstore_error_new(code, message.encode("utf-8", "backslashreplace"))
-        return False
     name = work.__name__.lstrip("_")
     _functions[name] = _FIELDS[name](function)
     return work
+
+
+def _refuse(exception: BaseException, error: Any) -> None:
+    try:
+        if isinstance(exception, FlagstoreError):
+            code, message = int(exception.code), str(exception.message)
+        else:
+            code, message = BACKEND, f"{type(exception).__name__}: {exception}"
+    except Exception as worse:  # it cannot even be printed
+        code, message = BACKEND, type(worse).__name__
+    if not keep_interrupt(exception):
+        keep_cause(message, exception)
+    error[0] = lib.flagstore_error_new(code, message.encode("utf-8", "backslashreplace"))
 
 
 def _text(pointer: int, length: int) -> str:
@@ -127,8 +141,7 @@ def _list_all(methods: Any, reply: int) -> None:
         lib.flagstore_reply(reply, *sized(key), *sized(text))
 
 
-@_FIELDS["close"]  # type: ignore[misc]
-def _close(context: int) -> None:
+def _closed(context: int) -> None:
     methods = _opened.pop(context)
     close = getattr(methods, "close", None)
     if close is not None:
@@ -139,6 +152,7 @@ def _close(context: int) -> None:
                 raise
 
 
+_close = _FIELDS["close"](_closed)
 _ending = False
 
 

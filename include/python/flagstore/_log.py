@@ -13,9 +13,7 @@ _quiet = threading.local()
 _LOCKED = b": locked by another process or thread for more than "
 
 
-# One function for all callbacks, which is never freed: another thread may be inside one that has just been replaced.
-@LogFunction
-def _line(_userdata: object, level: int, message: bytes) -> None:
+def _tell(_userdata: object, level: int, message: bytes) -> None:
     target = _target
     if target is None or (_LOCKED in message and getattr(_quiet, "on", False)):
         return
@@ -26,7 +24,8 @@ def _line(_userdata: object, level: int, message: bytes) -> None:
             raise
 
 
-_off = LogFunction()
+# One function for all callbacks, which is never freed: another thread may be inside one that has just been replaced.
+_line, _off = LogFunction(_tell), LogFunction()
 
 
 def set_log(callback: Optional[Callable[[int, str], object]], level: int = LOG_WARN) -> None:

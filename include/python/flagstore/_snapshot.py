@@ -5,7 +5,7 @@ import collections.abc
 import ctypes
 import json
 from ctypes import byref, c_size_t
-from typing import Any, Iterator, NoReturn, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 from ._handle import Handle, Use
 from ._native import Text, data_of, lib, sized
@@ -21,7 +21,7 @@ def borrowed_text(function: Any, *arguments: Any) -> Optional[str]:
 class Snapshot(Handle, collections.abc.Mapping[str, Any]):
     """Every flag as of one moment, keys in byte order; a mapping of keys to values. May outlive the store."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError("Store.snapshot takes one")
 
     def __len__(self) -> int:

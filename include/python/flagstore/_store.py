@@ -8,7 +8,7 @@ import math
 import os
 import time
 from ctypes import byref, c_size_t, c_uint64
-from typing import Any, Callable, ItemsView, Iterator, NoReturn, Optional, TypeVar, Union, ValuesView, overload
+from typing import Any, Callable, ItemsView, Iterator, Optional, TypeVar, Union, ValuesView, overload
 
 from . import _constants as constants
 from ._backend import open_table
@@ -17,6 +17,7 @@ from ._errors import Conflict, InvalidArgument, Locked, failure
 from ._handle import Handle, Use
 from ._log import WithoutLocked
 from ._native import FileOptions, Text, c_string, call, data_of, lib, sized, take_text
+from ._signals import shielded
 from ._snapshot import Snapshot
 from ._watch import Callback, Watch
 
@@ -39,7 +40,7 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     _tries: Optional[int] = 1  # how often a change asks for the lock; None: for ever
     _timeout_ms = 0
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError("open a store with Store.memory, Store.file or open_backend")
 
     __eq__ = object.__eq__
@@ -296,9 +297,14 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
         return None if pointer is None else take_text(pointer, length.value)
 
 
+class _BackendStore(Store):
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        return shielded(super()._call, function, *arguments)
+
+
 def open_backend(methods: Any) -> Store:
     """A store over the methods of a Backend: see there."""
-    return Store._of(open_table(methods))
+    return _BackendStore._of(open_table(methods))
 
 
 def _slices(timeout: Optional[float]) -> tuple[Optional[int], int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
 
 from ._errors import InvalidArgument
 from ._handle import Handle
@@ -22,13 +22,14 @@ _numbers = itertools.count(1)
 _ending = False
 
 
-# One function for all watches, which is never freed: a watch may be closed, and gone, inside its own call.
-@WatchFunction
-def _told(number: int, key: bytes, old: Optional[bytes], new: Optional[bytes]) -> None:
+def _tell(number: int, key: bytes, old: Optional[bytes], new: Optional[bytes]) -> None:
     callback = _callbacks.get(number)
     if callback is not None:
         callback(key.decode("utf-8"), *(None if text is None else text.decode("utf-8") for text in (old, new)))
 
+
+# One function for all watches, which is never freed: a watch may be closed, and gone, inside its own call.
+_told = WatchFunction(_tell)
 
 class Watch(Handle):
     """Calls back until it is closed, or dropped: keep it. `close` waits for a call that is under way, unless it is
@@ -36,7 +37,7 @@ class Watch(Handle):
 
     _number = 0
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise TypeError("Store.watch makes one")
 
     @classmethod
