@@ -6,7 +6,7 @@ import documents
 import flagstore
 import oracle
 from flagstore import CONFLICT, CORRUPT, Store, TYPE_MISMATCH
-from flagstore_batch import Batch
+from flagstore import Batch
 from stores import FolderCase, on_every_kind
 
 GREETING, COMPACT = "Hello \ud83d", r'"Hello \ud83d"'
