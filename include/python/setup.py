@@ -1,5 +1,5 @@
-"""With FLAGSTORE_LIB_DIR set, a wheel carries the library of that directory and is for this platform; without, it is for
-any platform and finds an installed library. All else is in pyproject.toml."""
+"""With FLAGSTORE_LIB_DIR set, a wheel carries the library of that directory and is for this platform; without, it is
+for any platform and finds an installed library. All else is in pyproject.toml."""
 import os
 import shutil
 import sysconfig

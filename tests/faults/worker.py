@@ -7,8 +7,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "include", "python"))
-from flagstore import CONFLICT, FlagstoreError, Store  # noqa: E402
-from flagstore import Batch  # noqa: E402
+from flagstore import CONFLICT, Batch, FlagstoreError, Store  # noqa: E402
 
 OWN_KEYS = 3
 COUNTERS = ["c", "go", "python", "ruby"]

@@ -1,4 +1,4 @@
-"""No Python program harms the heap: handles are not copied, and are closed beside running calls, in callbacks, in forks."""
+"""No Python program harms the heap: handles are not copied, but closed beside running calls, in callbacks, in forks."""
 import copy
 import gc
 import os
@@ -101,8 +101,8 @@ class Handles:
             store = self.store
             batch = Batch()
             batch.set("b", turn)
-            for work in [lambda: store.get("a"), lambda: store.set("a", turn), store.list_all, lambda: store.commit(batch),
-                         lambda: dict(store.snapshot()), lambda: store.watch(print).close()][turn % 6:][:1]:
+            for work in [lambda: store.get("a"), lambda: store.set("a", turn), store.list_all,
+                         lambda: store.commit(batch), lambda: dict(store.snapshot()), lambda: store.watch(print).close()][turn % 6:][:1]:
                 self.use_until_closed(work)
             self.store = self.closed_later(self.opener(self.folder))
 

@@ -1,36 +1,7 @@
-"""The OpenFeature provider, through the SDK's own client. Where openfeature-sdk is not installed it is taken into a virtual
-environment under target/, with FLAGSTORE_TESTS=all; else these tests are skipped, and say so."""
-import os
-import subprocess
-import sys
-import unittest
-import venv
-
+"""The OpenFeature provider, through the SDK's own client."""
 import scripts
+import tools
 from stores import FolderCase
-
-ROOT = os.path.dirname(os.path.dirname(scripts.HERE))
-ENVIRONMENT = os.path.join(ROOT, "target", "python-openfeature")
-
-
-def has_sdk(python):
-    return subprocess.run([python, "-c", "import openfeature.provider"], capture_output=True, check=False).returncode == 0
-
-
-def python_with_sdk():
-    """An interpreter that has the SDK; None: there is none, and it is not asked for."""
-    own = os.path.join(ENVIRONMENT, "bin", "python")
-    for python in [sys.executable, own]:
-        if has_sdk(python) if python == sys.executable else os.path.exists(own) and has_sdk(own):
-            return python
-    if os.environ.get("FLAGSTORE_TESTS") != "all":
-        return None
-    venv.create(ENVIRONMENT, clear=True, with_pip=True)
-    done = subprocess.run([own, "-m", "pip", "install", "-q", "openfeature-sdk"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"pip cannot install openfeature-sdk, which FLAGSTORE_TESTS=all asks for:\n{done.stderr}")
-    return own
-
 
 PROGRAM = """
     import os, sys, threading
@@ -63,8 +34,8 @@ PROGRAM = """
     boolean, string, integer, number, thing = (
         client.get_boolean_details, client.get_string_details, client.get_integer_details, client.get_float_details,
         client.get_object_details)
-    right = [(boolean, "bool", False, True), (string, "text", "", "é"), (integer, "int", 0, 7), (integer, "big", 0, 2**70),
-             (integer, "integral", 0, 3), (number, "float", 0.0, 0.5), (number, "int", 0.0, 7.0),
+    right = [(boolean, "bool", False, True), (string, "text", "", "é"), (integer, "int", 0, 7),
+             (integer, "big", 0, 2**70), (integer, "integral", 0, 3), (number, "float", 0.0, 0.5), (number, "int", 0.0, 7.0),
              (thing, "object", {}, {"a": [1]}), (thing, "list", [], [1])]
     for resolve, key, default, value in right:
         check(resolve(key, default), value, Reason.STATIC)
@@ -121,7 +92,5 @@ PROGRAM = """
 
 class OpenFeature(FolderCase):
     def test_the_sdks_client_resolves_flags_and_hears_of_changes(self):
-        python = python_with_sdk()
-        if python is None:
-            raise unittest.SkipTest("openfeature-sdk is not installed")
+        python = tools.python_with("openfeature")
         self.assertEqual(scripts.run(PROGRAM, self.path, program=python), (0, "done\n", ""))

@@ -5,8 +5,7 @@ import random
 import documents
 import flagstore
 import oracle
-from flagstore import CONFLICT, CORRUPT, Store, TYPE_MISMATCH
-from flagstore import Batch
+from flagstore import CONFLICT, CORRUPT, Batch, Store, TYPE_MISMATCH
 from stores import FolderCase, on_every_kind
 
 GREETING, COMPACT = "Hello \ud83d", r'"Hello \ud83d"'

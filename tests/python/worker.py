@@ -9,8 +9,7 @@ import time
 
 import flagstore
 import forks
-from flagstore import Store
-from flagstore import Batch
+from flagstore import Batch, Store
 
 
 def update(path, name, threads, turns):

@@ -33,8 +33,8 @@ __version__ = "0.2.0"
 __all__ = [
     "Store", "Snapshot", "Batch", "Watch", "Backend", "open_backend",
     "set_log", "version", "has_feature", "error_name", "json_equal",
-    "FlagstoreError", "InvalidArgument", "InvalidJson", "Corrupt", "Io", "Locked", "ReadOnly", "NotImplementedByBackend",
-    "TypeMismatch", "Conflict", "BackendFailed", "NotDurable", "Unavailable", "Uncertain", "Internal",
+    "FlagstoreError", "InvalidArgument", "InvalidJson", "Corrupt", "Io", "Locked", "ReadOnly",
+    "NotImplementedByBackend", "TypeMismatch", "Conflict", "BackendFailed", "NotDurable", "Unavailable", "Uncertain", "Internal",
     "OK", "INVALID_ARGUMENT", "INVALID_JSON", "CORRUPT", "IO", "LOCKED", "READ_ONLY", "NOT_IMPLEMENTED",
     "TYPE_MISMATCH", "CONFLICT", "BACKEND", "NOT_DURABLE", "UNAVAILABLE", "UNCERTAIN", "INTERNAL",
     "ABSENT", "NULL", "BOOL", "NUMBER", "STRING", "ARRAY", "OBJECT",

@@ -44,8 +44,8 @@ class Backend:
         """Called once, when the store and its last watch are closed."""
 
 
-# What a store's context, a number, stands for; the C functions, which all stores share and which are never freed; and the
-# threads that are inside one.
+# What a store's context, a number, stands for; the C functions, which all stores share and which are never freed; and
+# the threads that are inside one.
 _opened: Dict[int, Any] = {}
 _numbers = itertools.count(1)
 _functions: Dict[str, Any] = {}
@@ -158,8 +158,8 @@ _ending = False
 
 @atexit.register
 def _wait_for_methods() -> None:
-    """A daemon thread inside a method would be ended there together with the interpreter, which C cannot survive: let it
-    finish, if it does."""
+    """A daemon thread inside a method would be ended there together with the interpreter, which C cannot survive: let
+    it finish, if it does."""
     global _ending
     _ending = True
     deadline = time.monotonic() + _PATIENCE

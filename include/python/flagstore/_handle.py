@@ -1,8 +1,8 @@
 """Handles: what the library handed out, closed at any time by anybody without harm.
 
 A handle is freed when it is closed and no call is inside it: `close` does not wait for running calls, the last of them
-frees the handle. The lists below are only appended to, popped and copied, which is atomic: no lock is held that a signal
-handler, a fork or a callback could meet.
+frees the handle. The lists below are only appended to, popped and copied, which is atomic: no lock is held that a
+signal handler, a fork or a callback could meet.
 """
 from __future__ import annotations
 
