@@ -112,7 +112,7 @@ void flagstore_free(void *object);
 /* The text given as a value is not one JSON value; the message has line and column. */
 #define FLAGSTORE_INVALID_JSON 2
 
-/* What is stored is not one JSON object; the message has path, line and column. Nothing is
+/* The stored text is not one JSON object; the message has path, line and column. Nothing is
    overwritten. */
 #define FLAGSTORE_CORRUPT 3
 
@@ -132,7 +132,7 @@ void flagstore_free(void *object);
 /* A typed getter found another type, or a number out of range. */
 #define FLAGSTORE_TYPE_MISMATCH 8
 
-/* What a batch expected does not hold. Nothing was changed. */
+/* An expectation of a batch does not hold. Nothing was changed. */
 #define FLAGSTORE_CONFLICT 9
 
 /* A backend failed, or replied what is not a key or not JSON. */
@@ -224,15 +224,17 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
 
 /* ---- Opening a store ---- */
 
-/* A change of a file takes the lock of .NAME.lock beside it: whoever may write the directory may
-   lock, nobody else. A change replaces the file, so hard links to it keep the old flags, and a
-   single file that is bind-mounted cannot be changed: mount its directory. The log warns of both.
-
-   A store is opened, used from any thread, and freed with flagstore_free when no thread is
+/* A store is opened, used from any thread, and freed with flagstore_free when no thread is
    inside a call on it. Any number of stores, in any number of processes, may be open on one
-   file. */
+   file.
 
-/* Every read reads the file (the default). Nothing is kept between reads. */
+   A change of a file takes the lock of .NAME.lock beside it. All who may write the directory can
+   take that lock, and nobody else. A change replaces the file: hard links to it keep the old
+   flags, and a single file that is bind-mounted cannot be changed (mount its directory). The log
+   warns of both. */
+
+/* Every read reads the file (the default). The last content is kept, so that an
+   unchanged file is not parsed again. */
 #define FLAGSTORE_READ_FRESH 0
 
 /* A read is one stat of the file; the file is read again if its size, times or inode have
@@ -246,8 +248,8 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
    store through mmap may not, is not seen. */
 #define FLAGSTORE_READ_CHECKED 1
 
-/* A read is a look into memory: a thread of the library reads the file when the system announces
-   a change. This store's own changes are seen at once. Changes of others are seen when that
+/* A read takes the flags from memory: a thread of the library reads the file when the system
+   announces a change. This store's own changes are seen at once. Changes of others are seen when that
    thread has run, commonly within a millisecond, and after a second at the latest where no event
    announces them (a directory further up is renamed). Until then, and where there are no events
    (their number is limited, network file systems have none: one warning in the log), reads are
@@ -595,7 +597,7 @@ bool flagstore_batch_clear(flagstore_batch_t *batch, flagstore_error_t **error);
 
 /* The commit will succeed only if the flag then equals `json` as a JSON value: white space and
    the order of keys do not matter, 1 and 1.0 differ. NULL json: only if there is no such flag.
-   What is compared is the store before the batch's own changes. true: noted. false: failed, with
+   The store is compared as it is before the batch's own changes. true: noted. false: failed, with
    FLAGSTORE_INVALID_JSON if the text is not one JSON value. */
 bool flagstore_batch_expect(flagstore_batch_t *batch,
                             const char *key,
@@ -661,7 +663,7 @@ bool flagstore_json_equal(const char *a, size_t a_len, const char *b, size_t b_l
 
 /* ---- Changes ---- */
 
-/* A file's changes are noticed whoever makes them: this program, another one, a person with an
+/* A file's changes by anybody are noticed: this program, another one, a person with an
    editor. A change in a backend of your own is noticed only if it is made through the same
    store. */
 

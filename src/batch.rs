@@ -109,7 +109,7 @@ impl Batch {
         self.changes.extend(later.changes.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
 
-    /// What a flag is after the batch: a value, or none; `None` if the batch leaves the flag alone.
+    /// The state of a flag after the batch: a value, or none; `None` if the batch leaves the flag alone.
     pub(crate) fn outcome(&self, key: &str) -> Option<Option<&Value>> {
         let change = self.changes.get(key).map(Option::as_ref);
         change.or(self.clears.then_some(None))

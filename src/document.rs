@@ -4,7 +4,7 @@ use crate::{Batch, Snapshot, Value, ValueRef};
 mod canonical;
 use canonical::CanonicalCheck;
 
-/// Walks the root object of `text` and calls `member` with the begin and the key of each member, to read its value.
+/// Walks the root object of `text`. `member` gets the begin and the key of each member, and reads its value.
 #[inline(always)]
 fn members<'a>(
     text: &'a str,
@@ -27,7 +27,7 @@ fn members<'a>(
     scanner.end()
 }
 
-/// One flag's value in one pass that validates the whole text; of a repeated key, the last.
+/// One flag's value, the last if its key is repeated. One pass, which validates the whole text.
 pub(crate) fn find<'a>(text: &'a str, key: &str, limit: usize) -> Result<Option<ValueRef<'a>>, ParseError> {
     let mut found = None;
     members(text, |_, name, scanner| {
@@ -108,7 +108,7 @@ fn index(
 /// The same object in the canonical text of the style.
 fn rewritten(text: &str, style: Style, limit: usize) -> Result<String, ParseError> {
     let mut writer = Writer::new(style, limit);
-    // To grow a large result would take room for both copies of it at once.
+    // A large result that grew would take room for two copies of it at once.
     if style == Style::Compact || text.len() < limit / 4 || writer.reserve(limit).is_err() {
         writer.reserve(text.len().min(limit))?;
     }
@@ -135,14 +135,14 @@ pub(crate) struct EditedDocument {
 }
 
 impl EditedDocument {
-    /// The document itself, if it is short enough to be kept.
+    /// The document itself, if it is short enough to be cached.
     pub(crate) fn into_document(self) -> Option<Document> {
         Some(Document { text: self.text, flags: self.flags?, limit: self.limit })
     }
 }
 
 impl Document {
-    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text is kept as it is, any
+    /// Takes the bytes of a file, but leaves them where they cannot be parsed. A canonical text stays as it is, any
     /// other is rewritten.
     pub(crate) fn parse(bytes: &mut Vec<u8>, limit: usize) -> Result<Self, ParseError> {
         let text = String::from_utf8(std::mem::take(bytes)).map_err(|error| {
@@ -180,7 +180,7 @@ impl Document {
     }
 
     /// The document with the batch's changes made, or `None` if they change nothing; untouched flags are copied. It is
-    /// fit to be kept only if this one is no longer than `keep`, in bytes.
+    /// fit to be cached only if this one is no longer than `keep`, in bytes.
     pub(crate) fn edited(&self, batch: &Batch, keep: usize) -> Result<Option<EditedDocument>, ParseError> {
         if !self.changed_by(batch)? {
             return Ok(None);

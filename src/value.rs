@@ -74,7 +74,7 @@ fn compacted(json: &str, limit: usize) -> Result<String> {
 ///
 /// With serde it reads and writes as the value that it is. `serde_json` keeps the exact digits of its numbers, except
 /// inside `#[serde(flatten)]` and untagged enums. Other formats keep those that fit `i64`, `u64` or `f64`; they see
-/// `serde_json`'s `RawValue` in the place of a number such as `1e400` or `1.10`.
+/// `serde_json`'s `RawValue` instead of a number such as `1e400` or `1.10`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Value(NulTerminated);
 

@@ -37,7 +37,7 @@ fn null<T>(name: &str) -> Result<T> {
 
 fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
     if bytes.is_ascii() {
-        // SAFETY: ASCII is UTF-8; of short keys this is told sooner.
+        // SAFETY: ASCII is UTF-8; for short keys this check is faster.
         return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
     }
     std::str::from_utf8(bytes).map_err(|error| not_utf8(name, error))

@@ -16,28 +16,28 @@ use std::time::Instant;
 /// A store over a table of C functions. One call at a time goes out to them.
 pub(crate) struct BackendStore {
     backend: flagstore_backend_t,
-    turn: ForkSafeMutex,
+    calls: ForkSafeMutex,
     changes: RevisionCounter,
 }
 
-// SAFETY: whoever opens such a store promises functions that may be called from any thread, one at a time, with
+// SAFETY: the opener of such a store promises functions that may be called from any thread, one at a time, with
 // this context.
 unsafe impl Send for BackendStore {}
-// SAFETY: as above; `turn` keeps the calls apart.
+// SAFETY: as above; `calls` keeps them apart.
 unsafe impl Sync for BackendStore {}
 
 impl BackendStore {
     pub(crate) fn new(backend: flagstore_backend_t) -> Self {
-        Self { backend, turn: ForkSafeMutex::new(), changes: RevisionCounter::new() }
+        Self { backend, calls: ForkSafeMutex::new(), changes: RevisionCounter::new() }
     }
 
     fn enter(&self) -> Result<ForkSafeMutexGuard<'_>> {
-        self.turn.lock().ok_or_else(|| failure("the backend called the store that it serves"))
+        self.calls.lock().ok_or_else(|| failure("the backend called the store that it serves"))
     }
 
     /// Runs `work` with the backend to itself.
     fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.enter().and_then(|_turn| work(self))
+        self.enter().and_then(|_lock| work(self))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Value>> {

@@ -31,7 +31,7 @@ pub struct flagstore_batch_t(Mutex<State>);
 struct State {
     /// Shared with the commits that are under way.
     batch: Arc<Batch>,
-    /// What the batch says, in key order, for those who read it; made for the first of them after a change.
+    /// The batch in key order, for its readers; made for the first of them after a change.
     listing: Option<Listing>,
 }
 
@@ -110,7 +110,7 @@ pub extern "C" fn flagstore_batch_clear(batch: *mut flagstore_batch_t, error: *m
 
 /// The commit will succeed only if the flag then equals `json` as a JSON value: white space and
 /// the order of keys do not matter, 1 and 1.0 differ. NULL json: only if there is no such flag.
-/// What is compared is the store before the batch's own changes. true: noted. false: failed, with
+/// The store is compared as it is before the batch's own changes. true: noted. false: failed, with
 /// FLAGSTORE_INVALID_JSON if the text is not one JSON value.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_batch_expect(

@@ -1,6 +1,6 @@
 //! Changes
 //!
-//! A file's changes are noticed whoever makes them: this program, another one, a person with an
+//! A file's changes by anybody are noticed: this program, another one, a person with an
 //! editor. A change in a backend of your own is noticed only if it is made through the same
 //! store.
 
@@ -116,7 +116,7 @@ fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
     }
 }
 
-/// What the caller wants back, in whatever thread.
+/// The caller's pointer for its callback, in any thread.
 struct Userdata(*mut c_void);
 
 impl Userdata {

@@ -21,7 +21,7 @@ pub const FLAGSTORE_OK: i32 = 0;
 pub const FLAGSTORE_INVALID_ARGUMENT: i32 = 1;
 /// The text given as a value is not one JSON value; the message has line and column.
 pub const FLAGSTORE_INVALID_JSON: i32 = 2;
-/// What is stored is not one JSON object; the message has path, line and column. Nothing is
+/// The stored text is not one JSON object; the message has path, line and column. Nothing is
 /// overwritten.
 pub const FLAGSTORE_CORRUPT: i32 = 3;
 /// The system refused; flagstore_error_os_code has its errno. Also: no memory (ENOMEM), or more
@@ -35,7 +35,7 @@ pub const FLAGSTORE_READ_ONLY: i32 = 6;
 pub const FLAGSTORE_NOT_IMPLEMENTED: i32 = 7;
 /// A typed getter found another type, or a number out of range.
 pub const FLAGSTORE_TYPE_MISMATCH: i32 = 8;
-/// What a batch expected does not hold. Nothing was changed.
+/// An expectation of a batch does not hold. Nothing was changed.
 pub const FLAGSTORE_CONFLICT: i32 = 9;
 /// A backend failed, or replied what is not a key or not JSON.
 pub const FLAGSTORE_BACKEND: i32 = 10;

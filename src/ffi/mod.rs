@@ -25,7 +25,7 @@ mod backend_table;
 mod backend_store;
 pub mod backend;
 
-/// What the loader calls.
+/// Called by the loader.
 #[used]
 // SAFETY: the section holds pointers to functions that take nothing.
 #[unsafe(link_section = ".init_array")]

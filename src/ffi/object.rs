@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
 use std::ptr;
 
-/// What an object is. The values are part of the tag, which another copy of the library in the process reads too.
+/// The kind of an object. The values are part of the tag, which another copy of the library in the process reads too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(u64)]
 pub(super) enum Kind {
@@ -124,7 +124,7 @@ pub(super) fn free(object: *mut c_void) {
         );
         std::process::abort();
     };
-    // SAFETY: the tag is whole; it is spoiled first, so that a second free is told.
+    // SAFETY: the tag is whole; it is spoiled first, so that a second free is recognised.
     unsafe {
         let free = (*tag).free;
         ptr::write_volatile(&raw mut (*tag).magic, 0);

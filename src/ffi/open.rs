@@ -1,12 +1,13 @@
 //! Opening a store
 //!
-//! A change of a file takes the lock of .NAME.lock beside it: whoever may write the directory may
-//! lock, nobody else. A change replaces the file, so hard links to it keep the old flags, and a
-//! single file that is bind-mounted cannot be changed: mount its directory. The log warns of both.
-//!
 //! A store is opened, used from any thread, and freed with flagstore_free when no thread is
 //! inside a call on it. Any number of stores, in any number of processes, may be open on one
 //! file.
+//!
+//! A change of a file takes the lock of .NAME.lock beside it. All who may write the directory can
+//! take that lock, and nobody else. A change replaces the file: hard links to it keep the old
+//! flags, and a single file that is bind-mounted cannot be changed (mount its directory). The log
+//! warns of both.
 
 use super::error::flagstore_error_t;
 use super::guard::guard;
@@ -18,7 +19,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Every read reads the file (the default). Nothing is kept between reads.
+/// Every read reads the file (the default). The last content is kept, so that an
+/// unchanged file is not parsed again.
 pub const FLAGSTORE_READ_FRESH: i32 = 0;
 /// A read is one stat of the file; the file is read again if its size, times or inode have
 /// changed. Reads see what FLAGSTORE_READ_FRESH would see. It costs memory for the flags and one
@@ -30,8 +32,8 @@ pub const FLAGSTORE_READ_FRESH: i32 = 0;
 /// systems, FUSE, what is not known) every read reads the file. A write that changes no time, as a
 /// store through mmap may not, is not seen.
 pub const FLAGSTORE_READ_CHECKED: i32 = 1;
-/// A read is a look into memory: a thread of the library reads the file when the system announces
-/// a change. This store's own changes are seen at once. Changes of others are seen when that
+/// A read takes the flags from memory: a thread of the library reads the file when the system
+/// announces a change. This store's own changes are seen at once. Changes of others are seen when that
 /// thread has run, commonly within a millisecond, and after a second at the latest where no event
 /// announces them (a directory further up is renamed). Until then, and where there are no events
 /// (their number is limited, network file systems have none: one warning in the log), reads are

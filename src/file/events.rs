@@ -23,7 +23,7 @@ pub(super) struct Events {
     names: BTreeSet<OsString>,
 }
 
-/// What was found among the events that have come.
+/// The outcome of taking the events that have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drained {
     /// Nothing that concerns the path.
@@ -145,7 +145,7 @@ impl SpareWatcher {
         self.0.swap(None).and_then(Arc::into_inner)
     }
 
-    /// Ends those whose place is taken.
+    /// Keeps these and ends those kept before.
     pub(super) fn put(&self, events: Option<Events>) {
         if let Some(events) = events {
             self.0.store(Some(Arc::new(events)));
@@ -241,7 +241,7 @@ mod tests {
         let mut events = Some(Events::start(&path).unwrap());
         let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
         fs::write(&one, "").unwrap();
-        // Four events a turn, of a neighbour.
+        // Four events of a neighbour each time.
         for _ in 0..limit.trim().parse::<u32>().unwrap() / 4 + 1 {
             fs::rename(&one, &other).unwrap();
             fs::rename(&other, &one).unwrap();

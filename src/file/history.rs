@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// How long a file that was found missing is believed to be so, in a directory that others keep changing.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// What a store has seen of its file: whether it ever was there, and which bad state of it has been waited out.
+/// A store's memory of its file: whether the file was ever there, and which bad state of it has been waited out.
 ///
 /// Waiting once per state is enough: other programs leave the file missing or half written for a moment only.
 pub(super) struct FileHistory {
@@ -19,7 +19,7 @@ pub(super) struct FileHistory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadState {
     pub(super) is_missing: bool,
-    /// Of the file; of a missing one, its directory's.
+    /// The file's; its directory's where the file is missing.
     pub(super) stamp: Option<Stamp>,
 }
 

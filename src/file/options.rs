@@ -9,11 +9,11 @@ pub enum ReadMode {
     Fresh,
     /// Every read stats the file, and reads it if its size or times have changed.
     Checked,
-    /// A thread receives file-system events; between them a read is a look into memory.
+    /// A thread receives file-system events; between them a read takes the flags from memory.
     Watched,
 }
 
-/// What a change survives once the call has returned.
+/// Which failures a change survives once the call has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Durability {
@@ -42,7 +42,7 @@ pub enum Durability {
 pub struct FileOptions {
     /// How reads reach the file.
     pub read_mode: ReadMode,
-    /// What a change survives.
+    /// Which failures a change survives.
     pub durability: Durability,
     /// A missing file is an error at open.
     pub must_exist: bool,
@@ -76,7 +76,7 @@ impl FileOptions {
         Self { read_mode, ..self }
     }
 
-    /// What a change survives.
+    /// Which failures a change survives.
     #[must_use]
     pub fn durability(self, durability: Durability) -> Self {
         Self { durability, ..self }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Whoever changed a file less than this ago may not be done.
+/// A writer that changed the file less than this ago may not be done.
 const RECENT: Duration = Duration::from_millis(100);
 
 /// How far the coarse clock of a file system may lag behind a later change.

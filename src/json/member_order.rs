@@ -1,25 +1,25 @@
 use super::string::{KeyOrderCheck, compare};
 use super::{ParseError, Scanner};
 
-/// The objects of a text whose keys are not in order, and their members in order. Made in one pass over the text, so
-/// that nested objects are not sorted again with each one around them.
+/// Sorts the members of every object whose keys are not in order. One pass over the text does that for all levels;
+/// sorting while writing would copy nested objects once for each object around them.
 #[derive(Default)]
 pub(super) struct MemberOrder {
-    /// In the order of the text.
+    /// Sorted by where they begin.
     objects: Vec<UnorderedObject>,
-    /// Where the members of each object begin, in key order, only the last of equal keys.
+    /// Where the members of these objects begin, in key order. Of equal keys only the last counts.
     members: Vec<u32>,
 }
 
 struct UnorderedObject {
     begin: u32,
-    /// Its first member among all, and behind its last.
+    /// Its part of `members`.
     first: u32,
     end: u32,
 }
 
 impl MemberOrder {
-    /// Of the container that the scanner stands at, in at most `room` bytes.
+    /// Passes over the container that the scanner stands at. [`ParseError::TooLarge`] beyond `room` bytes.
     pub(super) fn of(scanner: &mut Scanner<'_>, is_root: bool, room: usize) -> Result<Self, ParseError> {
         let mut search = Search { order: Self::default(), open: Vec::new(), room };
         if is_root {
@@ -41,7 +41,7 @@ impl MemberOrder {
 
 struct Search {
     order: MemberOrder,
-    /// Where the members of the objects begin that are still open.
+    /// Where the members begin of all objects that are still open.
     open: Vec<u32>,
     room: usize,
 }
@@ -99,7 +99,7 @@ impl Search {
         Ok(())
     }
 
-    /// Notes the object that began at `begin` and whose members are the open ones from `first`.
+    /// Sorts the object that began at `begin`, whose members are the open ones from `first`.
     fn sort(&mut self, text: &str, begin: usize, first: usize) -> Result<(), ParseError> {
         let order = |left: u32, right: u32| compare(&text[left as usize + 1..], &text[right as usize + 1..]);
         self.open[first..].sort_unstable_by(|left, right| order(*left, *right).then(left.cmp(right)));
@@ -115,7 +115,7 @@ impl Search {
         let moved = members.len() as u32;
         let object = UnorderedObject { begin: begin as u32, first: moved, end: moved + (end - first) as u32 };
         if first == 0 && members.is_empty() {
-            // Perhaps all of a large file, which is not copied.
+            // A large file of simple flags ends here: no second list.
             std::mem::swap(members, &mut self.open);
         } else {
             members.try_reserve(end - first).map_err(|_| ParseError::OutOfMemory)?;

@@ -6,6 +6,8 @@ pub(crate) mod number;
 mod scan;
 mod span;
 mod string;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use scan::{Scanner, utf8, utf8_error};

@@ -239,7 +239,7 @@ impl<'a> Scanner<'a> {
     pub(crate) fn scalar(&mut self) -> Result<Span, ParseError> {
         let start = self.at;
         if let Some(chunk) = self.ahead::<8>() {
-            // Most flags are one of these two, in no predictable order: a branch between them would cost a tenth of a walk.
+            // Most flags are one of these two, in no predictable order: a branch between them costs a tenth of a walk.
             let bytes = u64::from_le_bytes(*chunk);
             let is_true = bytes as u32 == u32::from_le_bytes(*b"true");
             let is_false = bytes << 24 == u64::from_le_bytes(*b"\0\0\0false");
@@ -364,7 +364,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Also of a lone surrogate, which the grammar allows.
+    /// One escape. The grammar allows that of a lone surrogate.
     fn escape(&mut self) -> Result<(), ParseError> {
         self.at += 1;
         match self.peek() {
@@ -388,7 +388,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many digits the bytes begin with. What is none has another high half, or one that six more carry into the next.
+/// How many digits the bytes begin with. A byte that is none has another high half than digits, or gets one when 6 is
+/// added.
 #[inline(always)]
 fn digits_in(bytes: [u8; 8]) -> usize {
     const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;

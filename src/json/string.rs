@@ -93,7 +93,7 @@ pub(crate) fn compare_to(escaped: &str, text: &str) -> Ordering {
 }
 
 /// The order of two escaped strings by code point, which is the byte order of their UTF-8. Each may go on behind its
-/// closing quote: no more of them is read than tells them apart, so one very long key does not slow down a sort.
+/// closing quote: reading stops at the first difference, so that one very long key does not slow down a sort.
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
     let (left_bytes, right_bytes) = (left.as_bytes(), right.as_bytes());
     let is_plain = |byte: u8| byte != b'"' && byte != b'\\';

@@ -5,9 +5,9 @@ use super::{MAX_BYTES, MAX_DEPTH, ParseError, Quoted, Scanner, Span};
 /// The two canonical spellings of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Style {
-    /// What callers get: no white space, UTF-8 unescaped.
+    /// For callers: no white space, UTF-8 unescaped but for lone surrogates.
     Compact,
-    /// What the file holds: as Python's `json.dump(indent=2, sort_keys=True)`, ASCII only.
+    /// For the file: as Python's `json.dump(indent=2, sort_keys=True)`, ASCII only.
     File,
 }
 
@@ -131,10 +131,10 @@ impl Writer {
         if matches!(scanner.peek(), b'{' | b'[') { self.container(scanner, false) } else { self.scalar(scanner) }
     }
 
-    /// Whether the value stands in the text as it would be written. Forgets what was written before.
+    /// Whether the value stands in the text as it would be written. Discards the output.
     pub(crate) fn would_write(&mut self, text: &str, value: Span) -> Result<bool, ParseError> {
         self.out.clear();
-        // What is longer differs.
+        // A longer text differs anyway.
         self.limit = value.len();
         self.reserve(value.len())?;
         match self.element(&mut Scanner::at(text, value.start()), 0, None) {
@@ -144,7 +144,7 @@ impl Writer {
         }
     }
 
-    /// A container. It is written as it stands, and once more if its keys turn out not to be in order.
+    /// Writes a container as it stands, and once more if its keys turn out not to be in order.
     fn container(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
         let (begin, before) = (scanner.position(), self.out.len());
         let written = if is_root { self.object(scanner, 0, None) } else { self.element(scanner, 0, None) };
@@ -161,7 +161,7 @@ impl Writer {
 
     #[inline(never)]
     fn sorted(&mut self, scanner: &mut Scanner<'_>, is_root: bool) -> Result<(), ParseError> {
-        // Together with the text and the result, which are no longer than the limit each, less than three times that.
+        // The text and the result take up to the limit each: all is less than three times that.
         let room = self.limit - self.limit / 4;
         let order = MemberOrder::of(&mut Scanner::at(scanner.text(), scanner.position()), is_root, room)?;
         let written =
@@ -247,7 +247,7 @@ impl Writer {
         Ok(self.raw("}")?)
     }
 
-    /// An object from its members, which begin there.
+    /// Writes an object from `members`, which say where each begins.
     #[inline(always)]
     fn unordered_object(
         &mut self,
@@ -269,7 +269,7 @@ impl Writer {
             self.element(&mut member, depth, order)?;
             end = end.max(member.position());
         }
-        // The last member in the text is always among them.
+        // The last member in the text is always among them, for nothing replaces it.
         *scanner = Scanner::at(scanner.text(), end);
         scanner.next_element(b'}')?;
         self.line(depth)?;
@@ -292,7 +292,7 @@ impl Writer {
         if self.style == Style::File { ": " } else { ":" }
     }
 
-    /// In the file: a new line, indented.
+    /// A new line, indented, in the file's style only.
     fn line(&mut self, indent: u32) -> Result<(), ParseError> {
         if self.style == Style::File {
             self.raw(&DEEPEST_LINE[..1 + 2 * indent as usize])?;

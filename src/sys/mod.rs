@@ -1,34 +1,35 @@
-//! The few calls to the system that std lacks, each as a safe function.
+//! The few calls to the system that std lacks, each as a safe function. What is not POSIX's is in `linux`.
 
-mod access_list;
-mod attributes;
 mod event;
 mod file_system;
 mod fork_safe_mutex;
-mod futex;
+mod linux;
 #[cfg(feature = "capi")]
 mod memory;
+mod permissions;
 mod process;
 mod process_local;
 mod simd;
 mod thread;
 
-pub(crate) use access_list::share_lock;
-pub(crate) use attributes::{PERMISSIONS, copy_attributes, set_permissions};
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
-pub(crate) use futex::{futex_wait, futex_wake_all};
+pub(crate) use linux::{
+    coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, is_local, share_lock, sync_file_system,
+    thread_number,
+};
 #[cfg(feature = "capi")]
-pub(crate) use memory::{is_unmapped, page_size};
+pub(crate) use linux::{is_privileged, is_unmapped};
 #[cfg(feature = "capi")]
-pub(crate) use process::is_privileged;
+pub(crate) use memory::page_size;
+pub(crate) use permissions::{PERMISSIONS, set_permissions};
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
 #[cfg(feature = "capi")]
 pub(crate) use thread::without_cancellation;
-pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, thread_number, without_sigxfsz};
+pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_sigxfsz};
 
 use std::io;
 

@@ -1,5 +1,6 @@
 //! Which process this is, and who is called when it forks.
 
+use super::linux::wiped_word;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
@@ -54,34 +55,8 @@ pub(crate) fn process_generation() -> u64 {
     }
 }
 
-/// A word on a page that a child finds empty. `None`: Linux before 4.14, or a sandbox refuses it.
-fn wiped_word() -> Option<*mut AtomicU64> {
-    /// The kernel rounds up to whole pages of whatever size.
-    const LENGTH: usize = 4096;
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new page of zeros, which are a valid word, that nobody else knows; given back if it is of no use.
-    unsafe {
-        let page = libc::mmap(ptr::null_mut(), LENGTH, access, kind, -1, 0);
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        if libc::madvise(page, LENGTH, libc::MADV_WIPEONFORK) != 0 {
-            libc::munmap(page, LENGTH);
-            return None;
-        }
-        Some(page.cast())
-    }
-}
-
 /// Has the three functions called around every fork: before it and after it in the parent, and after it in the child.
 pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) {
     // SAFETY: pthread_atfork takes plain functions, which live as long as the library, and that is never unloaded.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-}
-
-/// Whether the program has rights that whoever started it lacks (setuid, setgid, file capabilities), so that its
-/// environment is a stranger's.
-pub(crate) fn is_privileged() -> bool {
-    // SAFETY: takes a plain number.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

@@ -1,5 +1,6 @@
 //! Threads of the library, and the state of the caller's thread during a call.
 
+use super::linux::{CANCEL_DISABLE, sleep_otherwise, take_pending};
 use std::ffi::c_int;
 use std::io;
 use std::mem::MaybeUninit;
@@ -27,26 +28,17 @@ pub(crate) fn is_current_thread<T>(thread: &JoinHandle<T>) -> bool {
     unsafe { libc::pthread_equal(thread.as_pthread_t(), libc::pthread_self()) != 0 }
 }
 
-/// The calling thread's number, which no other thread of this process has.
-pub(crate) fn thread_number() -> u32 {
-    // By number: glibc has a function for it only since 2.30.
-    // SAFETY: takes nothing and cannot fail.
-    (unsafe { libc::syscall(libc::SYS_gettid) }) as u32
-}
-
 /// Sleeps. std's own sleep panics where a sandbox refuses the call; here another is tried, and then none.
 pub(crate) fn sleep(duration: Duration) {
     let mut left = libc::timespec {
         tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: duration.subsec_nanos() as _,
     };
-    let is_refused = |result: c_int| result != 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted;
-    // SAFETY: valid times and no descriptors.
-    unsafe {
-        let before = left;
-        if is_refused(libc::nanosleep(&before, &mut left)) {
-            libc::ppoll(ptr::null_mut(), 0, &before, ptr::null());
-        }
+    let before = left;
+    // SAFETY: valid times.
+    let result = unsafe { libc::nanosleep(&before, &mut left) };
+    if result != 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+        sleep_otherwise(&before);
     }
 }
 
@@ -54,9 +46,6 @@ unsafe extern "C" {
     // Of pthread.h; not in the libc crate.
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
-
-/// PTHREAD_CANCEL_DISABLE, of glibc and musl alike.
-const CANCEL_DISABLE: c_int = 1;
 
 /// Puts the thread's cancellation state back when dropped.
 struct CancelState(c_int);
@@ -87,14 +76,13 @@ pub(crate) fn without_sigxfsz<T>(work: impl FnOnce() -> T) -> T {
     });
     with_blocked(&set, |before| {
         let result = work();
-        // SAFETY: valid sets and a zero timeout. If the caller blocks the signal too, it may be the caller's: keep it.
+        // SAFETY: valid sets. If the caller blocks the signal too, it may be the caller's: keep it.
         unsafe {
             let mut pending = MaybeUninit::uninit();
             libc::sigpending(pending.as_mut_ptr());
             if libc::sigismember(pending.as_ptr(), libc::SIGXFSZ) == 1 && libc::sigismember(before, libc::SIGXFSZ) == 0
             {
-                let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-                libc::sigtimedwait(&set, ptr::null_mut(), &now);
+                take_pending(&set);
             }
         }
         result

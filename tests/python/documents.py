@@ -37,7 +37,7 @@ def random_text(rng, most=12):
 
 
 def random_string(rng):
-    """Text as it may stand inside a value, in a nested key too: with surrogates, alone unless two of them make a pair."""
+    """Text as it may stand inside a value, also as a nested key: with surrogates, some of them alone."""
     if rng.random() < 0.7:
         return random_text(rng)
     characters = CHARACTERS[:1] + CHARACTERS[-2:] + [SURROGATES] * 3

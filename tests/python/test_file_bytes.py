@@ -60,6 +60,32 @@ class Bytes(FolderCase):
                 store.set("rewritten", number)
                 self.assertEqual(self.read(), oracle.file_bytes(document))
 
+    def test_one_odd_byte_is_enough_to_rewrite_the_file(self):
+        """A store copies what is canonical already, so it must know what is not."""
+        document = {"": "\u00e9\ud83d\U0001f600\x7f/", "a": [1, {"b": {}, "c": []}], "b\n": True, "c": "x",
+                    "d": {"x": 1, "y": 2}}
+        canonical = oracle.file_bytes(document).decode()
+        first, between, last = '{\n  "', '",\n  "a"', "\n}\n"
+        edits = [(first, odd) for odd in ['{\r\n  "', '{ \n  "', '{\n   "', '{"', '\n{\n  "', '{\n  "z": 0,\n  "']]
+        edits += [('"": ', odd) for odd in ['"" : ', '"":', '"":  ']]
+        edits += [(between, odd) for odd in ['" ,\n  "a"', '", \n  "a"', '",\n\t"a"', '",\n  \n"a"', '",\n   "a"', '","a"']]
+        edits += [(last, odd) for odd in ["\n}", "\n}\n\n", "}\n", "\n }\n", "\n}\n ", "\n}\r\n"]]
+        edits += [(r"\u00e9", "\u00e9"), (r"\u00e9", r"\u00E9"), (r"\ud83d", r"\uD83d"), (r"\u007f", "\x7f"), ("/", r"\/"),
+                  ('"x"', r'"\u0078"'), (r'"b\n"', r'"b\u000a"'), ('"a": ', r'"\u0061": '), ('"c": "x"', '"c":\t"x"'),
+                  ("{}", "{ }"), ("[]", "[\n]"), ("1,\n", "1, \n"), ('      "b"', '     "b"'), ('  "c": "x",\n', ""),
+                  ('"x": 1,\n    "y": 2', '"y": 2,\n    "x": 1'), ('"x": 1', '"x": 1,\n    "x": 1')]
+        store = self.open(durability=flagstore.SYNC_NONE)
+        for old, new in edits:
+            with self.subTest(old=old, new=new):
+                self.assertIn(old, canonical)
+                text = new.join(canonical.rsplit(old, 1) if old == last else canonical.split(old, 1))
+                self.write(text.encode())
+                expected = json.loads(text)
+                self.assertFalse(store.delete("absent"))
+                self.assertEqual(self.read(), text.encode())
+                store.set("rewritten", True)
+                self.assertEqual(self.read(), oracle.file_bytes(expected | {"rewritten": True}))
+
     def check_reads(self, store, document):
         self.assertTrue(oracle.same(store.list_all(), document), "list_all")
         self.assertEqual(store.list_all_json().replace(r"\u007f", "\x7f"), oracle.compact(document))

@@ -192,3 +192,16 @@ class Options(FolderCase):
         with self.fails(IO) as caught:
             store.get("key")
         self.assertEqual(caught.exception.os_code, errno.EFBIG)
+
+    def test_a_flag_that_takes_too_much_memory_to_sort_leaves_the_others_readable(self):
+        data = b'{"flag":1,"hostile":[%s]}' % b",".join([b'{"b":0,"a":0}'] * 1000)
+        self.write(data)
+        for mode in [flagstore.READ_FRESH, flagstore.READ_CHECKED, flagstore.READ_WATCHED]:
+            store = self.open(read_mode=mode, max_bytes=len(data))
+            for _ in range(3):
+                self.assertEqual(store.get_int64("flag", 0), 1)
+                self.assertEqual(store.get_type("hostile"), flagstore.ARRAY)
+                with self.fails(IO) as caught:
+                    store.list_all()
+                self.assertEqual(caught.exception.os_code, errno.EFBIG)
+        self.assertEqual(self.open(max_bytes=2 * len(data)).get("hostile"), [{"a": 0, "b": 0}] * 1000)

@@ -54,7 +54,7 @@ def spelled_files():
 
 
 def halved_files():
-    """A flag begins near the middle of these, or only seems to: a search may look at both halves by turns."""
+    """A flag begins near the middle of these, or only seems to, and what comes before or after it is broken."""
     long, between = '"%s"' % ("long" * 40), ",\n  "
     for value in [long, f"[{long}", f'{{"a": {long}', f'{{"a": [{long}', long[:-1], f"tru{long}", f'{long}, "b": {long}']:
         for rest in ['"b": 1', '"b": {"a": 1}', '"b"', '"b": 1]', '"b"]', '"b": 1}', '"b": 1}}', '"b": 1]}', '"b": 1]}}',

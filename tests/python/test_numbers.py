@@ -97,6 +97,22 @@ class Numbers(unittest.TestCase):
             self.assertEqual(self.answer(self.store.get_int64), int(exact) if fits else None, text)
         self.assertGreater(answered, COUNT // 10)
 
+    def test_a_million_digits_are_read_exactly_too(self):
+        zeros, nines = "0" * 1_000_000, "9" * 1_000_000
+        for text, double, integer in [
+            ("1" + zeros + "e-1000000", 1.0, 1), ("0." + zeros + "1e1000001", 1.0, 1),
+            ("-3" + zeros + "e-1000001", -0.3, None), ("1" + zeros, None, None), ("0." + zeros + "1", 0.0, None),
+            ("-0." + zeros + "e9", -0.0, 0), ("1." + nines, 2.0, None), (nines + "e-1000000", 1.0, None),
+            (f"{2**53 + 1}." + zeros, 2.0**53, 2**53 + 1), (f"{2**53 + 1}." + zeros + "1", 2.0**53 + 2, None),
+            ("1e" + nines, None, None), ("-1e-" + nines, -0.0, None), ("0e" + nines, 0.0, 0),
+            ("1e-0" + zeros + "1", 0.1, None), ("7e0" + zeros, 7.0, 7),
+        ]:
+            self.store.set_json("key", text)
+            name = f"{text[:20]}...{text[-12:]}"
+            answer = self.answer(self.store.get_double)
+            self.assertEqual(*[None if number is None else bits(number) for number in (answer, double)], name)
+            self.assertEqual(self.answer(self.store.get_int64), integer, name)
+
     def test_set_int64_writes_every_digit(self):
         for _ in range(COUNT // 4):
             number = self.rng.randrange(-2**63, 2**63) >> self.rng.randrange(63)

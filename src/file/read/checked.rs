@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The flags of one version of the file. Its stamp is not racy: whoever finds the same stamp at the path finds the same
-/// content.
+/// The flags of one version of the file. Its stamp is not racy: the same stamp at the path means the same content.
 pub(in crate::file) struct CachedFile {
     pub(super) stamp: Stamp,
     pub(super) flags: Snapshot,
@@ -63,18 +62,18 @@ impl CheckedCache {
         &self.path
     }
 
-    /// What is cached, whatever the file holds now.
+    /// The cached file, without a stat.
     pub(super) fn cached(&self) -> CachedRef {
         self.cached.load()
     }
 
-    /// What is cached, if the file still has its stamp.
+    /// The cached file, if the file at the path still has its stamp.
     pub(super) fn unchanged(&self) -> Option<CachedRef> {
         let cached = self.cached.load();
         self.stamp().filter(|stamp| *stamp == cached.stamp).map(|_| cached)
     }
 
-    /// What the file holds now, read if need be. `None`: it cannot be cached (it is missing, corrupt, only just
+    /// The file as it is now, read if need be. `None`: it cannot be cached (it is missing, corrupt, only just
     /// changed, on another machine) and must be read without a cache, which retries or reports the problem.
     #[inline]
     pub(super) fn current(&self) -> Option<CachedRef> {

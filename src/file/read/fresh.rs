@@ -46,7 +46,7 @@ impl FreshCache {
 
     /// Takes bytes that were read and found valid.
     pub(in crate::file) fn keep(&self, bytes: Vec<u8>) {
-        let kept = (bytes.capacity() <= self.limit).then(|| LastRead { bytes, flags: OnceBox::new() }.into());
-        self.last_read.store(kept);
+        let cached = (bytes.capacity() <= self.limit).then(|| LastRead { bytes, flags: OnceBox::new() }.into());
+        self.last_read.store(cached);
     }
 }

@@ -111,7 +111,7 @@ struct Watcher {
     warned: Warned,
 }
 
-/// What the log has been told already.
+/// The warnings that the log has already.
 #[derive(Default)]
 struct Warned {
     no_events: bool,
@@ -150,7 +150,7 @@ impl Watcher {
     /// Declares the cache valid if it is what the file holds, and nothing has happened since the stat that says so.
     fn try_mark_valid(&mut self, events: &mut Option<Events>) -> bool {
         let Shared { cache, validity } = &*self.shared;
-        // Only cached here: another thread may put an older version into its place.
+        // Only cached here: another thread may replace it by an older version.
         drop(cache.current());
         if events.is_none() || cache.unchanged().is_none() {
             return false;

@@ -15,8 +15,8 @@ impl LastWrite {
     }
 
     pub(super) fn keep(&self, document: Document) {
-        if let Ok(mut kept) = self.0.try_lock() {
-            *kept = Some(document);
+        if let Ok(mut cached) = self.0.try_lock() {
+            *cached = Some(document);
         }
     }
 }

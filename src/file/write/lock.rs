@@ -6,7 +6,7 @@ use super::resolved_path::ResolvedPath;
 use crate::file::load;
 use crate::{Error, Result, sys};
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -60,8 +60,8 @@ impl Lock {
                 }
                 result => result.map_err(failed)?.ok_or_else(locked)?,
             };
-            if is_still_at(&file, &lock_path).inspect_err(|_| leader.forget()).map_err(failed)? {
-                sys::share_lock(&file, &path.directory);
+            if let Some(metadata) = still_at(&file, &lock_path).inspect_err(|_| leader.forget()).map_err(failed)? {
+                sys::share_lock(&file, metadata, &path.directory);
                 return Ok(Some(Self { leader, file }));
             }
             leader.release(file);
@@ -88,12 +88,13 @@ impl Drop for Lock {
     }
 }
 
-/// Somebody may have removed the lock file: a lock on a file that is no longer there excludes nobody.
-fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
+/// The file's metadata, if it is still at the path. Somebody may have removed the lock file: a lock on a file that is no
+/// longer there excludes nobody.
+fn still_at(file: &File, path: &Path) -> io::Result<Option<Metadata>> {
     let held = file.metadata()?;
     match path.symlink_metadata() {
-        Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(there) => Ok(((there.dev(), there.ino()) == (held.dev(), held.ino())).then_some(held)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -121,7 +122,9 @@ fn create(path: &ResolvedPath, lock_path: &Path) -> Result<()> {
     let flags = libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_NOFOLLOW;
     match options.read(true).custom_flags(flags).mode(mode).open(lock_path) {
         Ok(file) => {
-            sys::share_lock(&file, &path.directory);
+            if let Ok(metadata) = file.metadata() {
+                sys::share_lock(&file, metadata, &path.directory);
+            }
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -109,7 +109,7 @@ fn fail(group: &[Arc<Request>], error: &Error) {
     group.iter().for_each(|request| request.complete(Err(error.clone())));
 }
 
-/// What the file holds under the lock.
+/// The content of the file while the lock is held.
 struct Loaded {
     /// `None`: there is no file.
     opened: Option<OpenedFile>,

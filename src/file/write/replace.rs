@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
-/// What became of a replacement.
+/// The outcome of a replacement.
 #[derive(Debug, PartialEq)]
 pub(super) enum ReplaceOutcome {
     Done,
@@ -18,7 +18,7 @@ pub(super) enum ReplaceOutcome {
     ChangedMeanwhile,
 }
 
-/// Puts `text` in the place of the `old` content, for readers in one step. The caller holds the lock.
+/// Replaces the `old` content by `text`, for readers in one step. The caller holds the lock.
 pub(super) fn replace(
     path: &ResolvedPath,
     request: &Request,
@@ -123,7 +123,7 @@ fn not_durable(path: &Path, error: &io::Error) -> Error {
     Error::NotDurable { path: path.to_owned(), source: error.into() }
 }
 
-/// The temporary file under its one name; it goes away with its handle unless it takes the file's place.
+/// The temporary file under its one name; it is removed with its handle unless it is renamed.
 fn create(path: &ResolvedPath, old: Option<&OpenedFile>, options: &FileOptions) -> Result<NamedTempFile> {
     let failed = |error: io::Error| Error::io(&path.directory, "create a temporary file", &error);
     // Nobody may read the new file who might not read the old; a new one gets its bits less the umask.

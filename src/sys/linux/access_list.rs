@@ -126,19 +126,16 @@ impl AccessList {
 }
 
 /// Lets those take the lock who may write the directory, and nobody else, as far as this process may say so. Only for
-/// an empty lock file of one name: another's file might have been put into its place.
-pub(crate) fn share_lock(lock: &File, directory: &Path) {
+/// an empty lock file of one name: another's file might stand there instead. `metadata` is the lock file's.
+pub(crate) fn share_lock(lock: &File, mut metadata: Metadata, directory: &Path) {
     // SAFETY: takes nothing and cannot fail.
     let user = unsafe { libc::geteuid() };
-    let (Ok(mut metadata), Ok(of)) = (lock.metadata(), directory.metadata()) else {
-        return;
-    };
-    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else {
-        return;
-    };
     if metadata.nlink() != 1 || metadata.len() != 0 || user != 0 && user != metadata.uid() {
         return;
     }
+    let (Ok(of), Ok(path)) = (directory.metadata(), CString::new(directory.as_os_str().as_bytes())) else {
+        return;
+    };
     let owner = (user == 0 && metadata.uid() != of.uid() && is_mapped(of.uid(), "uid")).then(|| of.uid());
     let group = (metadata.gid() != of.gid() && is_mapped(of.gid(), "gid")).then(|| of.gid());
     if owner.is_some() || group.is_some() {

@@ -1,15 +1,13 @@
-//! Owner, permissions, access lists and extended attributes of files.
+//! Owner, access lists and extended attributes of files.
 
 use super::access_list::{ACCESS_LIST, AccessList};
+use crate::sys::permissions::set_mode;
 use std::ffi::CStr;
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::ptr;
-
-/// What [`copy_attributes`] and [`set_permissions`] say of permissions that could not be set.
-pub(crate) const PERMISSIONS: &str = "the permissions";
 
 /// Gives `to` the owner, permission bits and extended attributes (access lists among them) of `from`, as far as this
 /// process may; returns what could not be kept.
@@ -52,20 +50,15 @@ pub(crate) fn copy_attributes(from: &File, to: &File) -> io::Result<Vec<&'static
 }
 
 fn copy_owner(old: &Metadata, to: &File, made: &Metadata, refused: &mut Vec<&'static str>) {
-    let owner = (made.uid() != old.uid()).then(|| old.uid()).filter(|&uid| {
-        let is_known = is_mapped(uid, "uid");
-        if !is_known {
-            refused.push("the owner");
+    let mut wanted = |made: u32, old: u32, kind: &str, what: &'static str| {
+        if made != old && !is_mapped(old, kind) {
+            refused.push(what);
+            return None;
         }
-        is_known
-    });
-    let group = (made.gid() != old.gid()).then(|| old.gid()).filter(|&gid| {
-        let is_known = is_mapped(gid, "gid");
-        if !is_known {
-            refused.push("the group");
-        }
-        is_known
-    });
+        (made != old).then_some(old)
+    };
+    let owner = wanted(made.uid(), old.uid(), "uid", "the owner");
+    let group = wanted(made.gid(), old.gid(), "gid", "the group");
     if owner.is_none() && group.is_none() || fchown(to, owner, group).is_ok() {
         return;
     }
@@ -88,28 +81,6 @@ pub(super) fn is_mapped(id: u32, kind: &str) -> bool {
     }
     let map = std::fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
     map.split_whitespace().eq(["0", "0", "4294967295"])
-}
-
-/// Gives the file these permission bits; returns what could not be had.
-pub(crate) fn set_permissions(file: &File, mode: u32) -> io::Result<Vec<&'static str>> {
-    let mut refused = Vec::new();
-    set_mode(file, mode, &mut refused).map(|()| refused)
-}
-
-/// Sets the permission bits only where they differ: some file systems refuse, but have the right ones already.
-fn set_mode(to: &File, wanted: u32, refused: &mut Vec<&'static str>) -> io::Result<()> {
-    let made = to.metadata()?.mode() & 0o7777;
-    if made == wanted {
-        return Ok(());
-    }
-    match to.set_permissions(Permissions::from_mode(wanted)) {
-        // Less than before is a loss that can be told; more is one that cannot be had.
-        Err(_) if made & !wanted == 0 => {
-            refused.push(PERMISSIONS);
-            Ok(())
-        }
-        result => result,
-    }
 }
 
 fn attribute_names(file: &File) -> io::Result<Vec<u8>> {
