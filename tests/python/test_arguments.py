@@ -48,7 +48,8 @@ NAMES = {0: "OK", 1: "INVALID_ARGUMENT", 2: "INVALID_JSON", 3: "CORRUPT", 4: "IO
 class Arguments:
     def arguments(self, name, null_at=None):
         """The C arguments of CALLS[name], with NULL at one index."""
-        return [None if at == null_at or argument is OPTIONAL else self.store._pointer[0] if argument is STORE else argument
+        store = self.store._pointer[0]
+        return [None if at == null_at or argument is OPTIONAL else store if argument is STORE else argument
                 for at, argument in enumerate(CALLS[name][0])]
 
     def test_null_for_a_required_pointer_is_an_error(self):
@@ -97,7 +98,8 @@ class Arguments:
 
     def test_the_sized_twins_report_lengths_and_read_no_further(self):
         length = ctypes.c_size_t(99)
-        self.assertTrue(lib.flagstore_set_n(self.store._pointer[0], b"key and more", 3, b'"a\\u0000b" and more', 10, None))
+        store, text = self.store._pointer[0], b'"a\\u0000b" and more'
+        self.assertTrue(lib.flagstore_set_n(store, b"key and more", 3, text, 10, None))
         self.assertEqual(self.store.list_all_json(), r'{"key":"a\u0000b"}')
         for name, expected in [("get_n", rb'"a\u0000b"'), ("get_string_n", b"a\0b")]:
             pointer, _ = self.raw(name, self.store._pointer[0], b"key and more", 3, length)
@@ -155,8 +157,9 @@ class Library(unittest.TestCase):
 
     def test_what_is_no_error_is_said_to_be_an_invalid_argument(self):
         with Store.memory() as store:
-            self.assertEqual((lib.flagstore_error_code(store._pointer[0]), lib.flagstore_error_message(store._pointer[0]),
-                              lib.flagstore_error_os_code(store._pointer[0])), (INVALID_ARGUMENT, b"", 0))
+            handle = store._pointer[0]
+            self.assertEqual((lib.flagstore_error_code(handle), lib.flagstore_error_message(handle),
+                              lib.flagstore_error_os_code(handle)), (INVALID_ARGUMENT, b"", 0))
 
     def test_an_error_is_made_of_whatever_is_given(self):
         self.assertIsNone(lib.flagstore_error_new(flagstore.OK, b"text"))
@@ -166,10 +169,12 @@ class Library(unittest.TestCase):
             lib.flagstore_free(error)
 
     def test_freeing_what_is_not_ours_or_twice_says_so_and_aborts(self):
-        for misuse in ["handle = Store.memory()._pointer[0]; lib.flagstore_free(handle); lib.flagstore_free(handle)",
+        for misuse in ["store = Store.memory(); handle = store._pointer[0]; "
+                       "lib.flagstore_free(handle); lib.flagstore_free(handle)",
                        "import ctypes; lib.flagstore_free(ctypes.addressof(ctypes.create_string_buffer(256)) + 128)"]:
             with self.subTest(misuse=misuse):
-                done = subprocess.run([sys.executable, "-c", "from flagstore import Store\nfrom flagstore._native import lib\n" + misuse],
+                source = "from flagstore import Store\nfrom flagstore._native import lib\n" + misuse
+                done = subprocess.run([sys.executable, "-c", source],
                                       cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True, text=True,
                                       timeout=30)
                 self.assertEqual(done.returncode, -signal.SIGABRT, done.stderr)

@@ -104,7 +104,8 @@ class Changes(Told):
             for name, failure, *arguments in [
                     ("revision", 0, None), ("revision", 0, batch._pointer[0]), ("wait", False, None, revision, 0),
                     ("wait", False, batch._pointer[0], revision, 0), ("wait", False, self.store._pointer[0], None, 0),
-                    ("watch", None, None, None, callback, None), ("watch", None, batch._pointer[0], None, callback, None),
+                    ("watch", None, None, None, callback, None),
+                    ("watch", None, batch._pointer[0], None, callback, None),
                     ("watch", None, self.store._pointer[0], None, WatchFunction(), None),
                     ("watch", None, self.store._pointer[0], b"\xff", callback, None)]:
                 self.assertEqual(self.raw(name, *arguments), (failure, INVALID_ARGUMENT), (name, arguments))

@@ -101,9 +101,9 @@ class Handles:
             store = self.store
             batch = Batch()
             batch.set("b", turn)
-            for work in [lambda: store.get("a"), lambda: store.set("a", turn), store.list_all,
-                         lambda: store.commit(batch), lambda: dict(store.snapshot()), lambda: store.watch(print).close()][turn % 6:][:1]:
-                self.use_until_closed(work)
+            works = [lambda: store.get("a"), lambda: store.set("a", turn), store.list_all, lambda: store.commit(batch),
+                     lambda: dict(store.snapshot()), lambda: store.watch(print).close()]
+            self.use_until_closed(works[turn % len(works)])
             self.store = self.closed_later(self.opener(self.folder))
 
     def test_a_wait_ends_when_the_store_is_closed(self):

@@ -35,7 +35,8 @@ PROGRAM = """
         client.get_boolean_details, client.get_string_details, client.get_integer_details, client.get_float_details,
         client.get_object_details)
     right = [(boolean, "bool", False, True), (string, "text", "", "é"), (integer, "int", 0, 7),
-             (integer, "big", 0, 2**70), (integer, "integral", 0, 3), (number, "float", 0.0, 0.5), (number, "int", 0.0, 7.0),
+             (integer, "big", 0, 2**70), (integer, "integral", 0, 3),
+             (number, "float", 0.0, 0.5), (number, "int", 0.0, 7.0),
              (thing, "object", {}, {"a": [1]}), (thing, "list", [], [1])]
     for resolve, key, default, value in right:
         check(resolve(key, default), value, Reason.STATIC)

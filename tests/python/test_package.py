@@ -39,7 +39,8 @@ def text_of(*path):
 
 class Header(unittest.TestCase):
     def setUp(self):
-        self.header = text_of(os.environ.get("FLAGSTORE_INCLUDE_DIR", os.path.join(tools.ROOT, "include")), "flagstore.h")
+        folder = os.environ.get("FLAGSTORE_INCLUDE_DIR", os.path.join(tools.ROOT, "include"))
+        self.header = text_of(folder, "flagstore.h")
 
     def test_every_function_is_bound(self):
         functions = set(re.findall(r"^\w[\w *]*\bflagstore_(\w+)\(", self.header, re.MULTILINE))
@@ -136,7 +137,7 @@ class Wheel(FolderCase):
     def pip(self, *arguments, **variables):
         done = subprocess.run([self.python, "-m", "pip", "--disable-pip-version-check", *arguments],
                               capture_output=True, text=True, check=False, cwd=self.folder,
-                              env={**without("FLAGSTORE_LIB_DIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"), **variables})
+                              env={**without("FLAGSTORE_LIB_DIR", "PYTHONPATH"), **variables})
         if done.returncode != 0:
             tools.skip(f"pip cannot {arguments[0]}: it needs setuptools from an index\n{done.stderr[-2000:]}")
 

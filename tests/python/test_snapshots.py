@@ -122,7 +122,8 @@ class Snapshots:
             self.assertEqual(lib.flagstore_snapshot_seek(handle, b"z", 1), 0)
         for key in [None, b"\xff"]:
             self.assertIsNone(lib.flagstore_snapshot_find(self.take()._pointer[0], key, None))
-            self.assertIsNone(lib.flagstore_snapshot_find_n(self.take()._pointer[0], key, 0 if key is None else 1, None))
+            length = 0 if key is None else 1
+            self.assertIsNone(lib.flagstore_snapshot_find_n(self.take()._pointer[0], key, length, None))
         self.assertEqual(lib.flagstore_snapshot_seek(self.take()._pointer[0], None, 0), 1)
 
     def test_a_snapshot_is_no_store(self):

@@ -2,7 +2,8 @@
 
 Python runs the handlers of signals in the main thread, also at the very beginning of a callback, before any `try`.
 What is raised there passes through ctypes, and C gets garbage as the callback's answer. So while the main thread is in
-a call that calls back, handlers that come at such a moment are put off until the callback has begun or the call is over.
+a call that calls back, handlers that come at such a moment are put off until the callback has begun or the call is
+over.
 """
 from __future__ import annotations
 

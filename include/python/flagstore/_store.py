@@ -14,7 +14,7 @@ from . import _constants as constants
 from ._backend import open_table
 from ._batch import Batch
 from ._errors import Conflict, InvalidArgument, Locked, failure
-from ._handle import Handle, Use
+from ._handle import Handle
 from ._log import WithoutLocked
 from ._native import FileOptions, Text, c_string, call, data_of, lib, sized, take_text
 from ._signals import shielded
