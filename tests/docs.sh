@@ -88,20 +88,21 @@ check_cpp() {
 check_go() {
     ! missing go Go || return 0
     rm -rf "$work/shop"
-    mkdir -p "$work/shop/flagstore"
-    cp "$root"/include/go/*.go "$work/shop/flagstore/"
+    mkdir -p "$work/shop/third_party"
+    cp -R "$root/include/go" "$work/shop/third_party/flagstore"
     cp "$1" "$work/shop/main.go"
-    printf 'module example.org/shop\n\ngo 1.19\n' >"$work/shop/go.mod"
+    cp "$blocks/go.mod" "$work/shop/"
     (cd "$work/shop" && GOPROXY=off GOFLAGS=-mod=mod CGO_CFLAGS="'-I$include'" CGO_LDFLAGS="'-L$lib'" \
         go build -o "$work/program" .) || fail "$2 does not compile"
     run "$2" "$work/program"
 }
 check_rb() {
     ! missing ruby Ruby || return 0
-    mkdir -p "$work/ruby"
-    cp "$root"/include/ruby/*.rb "$work/ruby/"
-    cp "$1" "$work/ruby/program.rb"
-    run "$2" ruby "$work/ruby/program.rb"
+    if grep -q '"flipper' "$1" && ! ruby -e 'require "flipper"' 2>/dev/null; then
+        skip "the Flipper adapter" "flipper is not installed"
+        return 0
+    fi
+    run "$2" env FLAGSTORE_LIB_DIR="$lib" ruby -I "$root/include/ruby/lib" "$1"
 }
 check_py() {
     ! missing python3 Python || return 0
@@ -176,6 +177,14 @@ check_sh() {
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
+    gem)
+        ! missing gem Ruby || return 0
+        mkdir -p "$work/gem/include"
+        cp -R "$root/include/ruby" "$work/gem/include/"
+        (cd "$work/gem" && GEM_HOME=$work/gems sh -eu "$1") >"$work/got" 2>&1 ||
+            { cat "$work/got" >&2; fail "the commands of $2.sh failed"; }
+        checks=$((checks + 1))
+        ;;
     one-program) recipe "$1" ;;
     one-language)
         ! missing python3 Python || return 0
@@ -232,7 +241,8 @@ check_links() {
 }
 # Functions and constants are those of the header; variables of the environment are those that somebody reads.
 check_names() {
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g' "$root/$document" >"$work/text"
+    # Files are no functions, and neither is the build tag of the Go module.
+    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g' "$root/$document" >"$work/text"
     for name in $(grep -o '\bflagstore_[a-z0-9_]*[a-z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || fail "$name is not in flagstore.h"
         checks=$((checks + 1))
@@ -265,6 +275,7 @@ for document in $documents CHANGELOG.md; do
         name=$(basename "$block")
         case $name in
         *%*) check_excerpt "$block" ;;
+        go.mod) ;; # of the program in Go
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
         *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console) "check_${name##*.}" "$block" "${name%.*}" ;;
         *) fail "no rule for the block $name" ;;
@@ -300,7 +311,8 @@ complete() {
 complete tests/README.md "$root"/tests/*
 complete tests/faults/README.md "$root"/tests/faults/row*.py
 complete examples-c/README.md "$root"/examples-c/*.c
-complete include/README.md "$root"/include/*.h* "$root"/include/*/*.go "$root"/include/python/flagstore/[!_]*.py "$root"/include/*/*.rb
+complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/python/flagstore/[!_]*.py \
+    "$root"/include/ruby/*.gemspec "$root"/include/ruby/lib/*.rb "$root"/include/ruby/lib/flipper/adapters/*.rb
 document=tests/bench/README.md
 for option in $(sed -n 's/^#   \(--[a-z]*\).*/\1/p' "$root/tests/bench/run.sh"); do
     grep -q -e "$option" "$root/$document" || fail "it does not explain $option"

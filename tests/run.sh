@@ -14,6 +14,10 @@ for pair in "${needed[@]}"; do
     command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
 done
 ruby -e 'require "ffi"; require "minitest"' 2>/dev/null || missing+=(ruby-ffi ruby-minitest)
+ruby -e 'require "flipper"; require "rbs"' 2>/dev/null || missing+=(ruby-flipper)
+for server in puma unicorn; do
+    command -v "$server" >/dev/null || missing+=("$server")
+done
 pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

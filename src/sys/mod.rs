@@ -1,5 +1,12 @@
 //! The few calls to the system that std lacks, each as a safe function. What is not POSIX's is in `linux`.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("flagstore needs Linux so far: src/sys/linux and src/file/events.rs are what a port replaces");
+#[cfg(all(target_pointer_width = "32", not(any(target_arch = "x86", target_arch = "arm"))))]
+compile_error!(
+    "flagstore's 32-bit ports are x86 and arm so far: others need their own structs in src/sys/linux/futex.rs"
+);
+
 mod event;
 mod file_system;
 mod fork_safe_mutex;
