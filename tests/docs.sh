@@ -10,7 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
 lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
 include=$(cd "$FLAGSTORE_INCLUDE_DIR" && pwd)
-documents="README.md include/README.md examples-c/README.md
+documents="README.md include/README.md include/python/README.md examples-c/README.md
     tests/README.md tests/faults/README.md tests/bench/README.md"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -107,7 +107,7 @@ check_rb() {
 check_py() {
     ! missing python3 Python || return 0
     mkdir -p "$work/python"
-    cp "$root"/include/python/*.py "$work/python/"
+    cp -r "$root/include/python/flagstore" "$work/python/"
     cp "$1" "$work/python/program.py"
     run "$2" env PYTHONDONTWRITEBYTECODE=1 FLAGSTORE_LIB_DIR="$lib" python3 "$work/python/program.py"
 }
@@ -311,7 +311,7 @@ complete() {
 complete tests/README.md "$root"/tests/*
 complete tests/faults/README.md "$root"/tests/faults/row*.py
 complete examples-c/README.md "$root"/examples-c/*.c
-complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/*/*.py \
+complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/python/flagstore/[!_]*.py \
     "$root"/include/ruby/*.gemspec "$root"/include/ruby/lib/*.rb "$root"/include/ruby/lib/flipper/adapters/*.rb
 document=tests/bench/README.md
 for option in $(sed -n 's/^#   \(--[a-z]*\).*/\1/p' "$root/tests/bench/run.sh"); do
