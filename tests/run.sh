@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 
 # What Debian calls it, and a program by which to know that it is there.
 needed=(
-    acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang e2fsprogs:mkfs.ext4 fuse3:fusermount3
-    g++:c++ gcc:cc git:git golang-go:go pkg-config:pkg-config python3:python3 ruby:ruby
+    abigail-tools:abidiff acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang cmake:cmake
+    e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go mandoc:mandoc pkg-config:pkg-config python3:python3 ruby:ruby
     strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
 )
 missing=()
