@@ -116,8 +116,13 @@ check_console() {
     ${CC:-cc} -std=c99 "-I$include" "$root/examples-c"/flagctl*.c -o "$work/bin/flagctl" "-L$lib" -lflagstore
     empty
     cp "$root/examples-c/flags.json" "$work/here/"
+    [ "$2" != git ] || {
+        ! missing git "the hook for git" || return 0
+        cp "$blocks/pre-commit.sh" "$work/pre-commit"
+    }
     sed -n 's/^\$ //p' "$1" >"$work/commands"
-    (cd "$work/here" && PATH=$work/bin:$PATH && export LD_LIBRARY_PATH="$lib" &&
+    (cd "$work/here" && PATH=$work/bin:$PATH && export LD_LIBRARY_PATH="$lib" GIT_CONFIG_GLOBAL=/dev/null &&
+        export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@example.org
         while IFS= read -r command; do
             printf '$ %s\n' "$command"
             eval "$command" </dev/null 2>&1 || :
@@ -177,6 +182,7 @@ check_sh() {
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
     one-program) recipe "$1" ;;
+    pre-commit) ;; # the session git runs it
     one-language)
         ! missing python3 Python || return 0
         recipe "$1"
