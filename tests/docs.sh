@@ -182,6 +182,15 @@ check_sh() {
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
     one-program) recipe "$1" ;;
+    doxygen) # a warning is an error; each function is there, and the comments are
+        ! missing doxygen "the HTML of the header" || return 0
+        recipe "$1"
+        html=$checkout/target/doxygen/html/flagstore_8h.html
+        grep -q 'It cannot fail' "$html" || fail "$2.sh: no comments in the HTML"
+        for name in $(grep -o '^[a-z].*flagstore_[a-z0-9_]*(' "$include/flagstore.h" | sed 's/.*[ *]//; s/($//'); do
+            grep -q ">$name<" "$html" || fail "$2.sh: no $name in the HTML"
+        done
+        ;;
     pre-commit) ;; # the session git runs it
     one-language)
         ! missing python3 Python || return 0
