@@ -3,14 +3,14 @@
 # and compared with the block NAME.out, or found in the file it quotes; a block without a rule is a failure. Then the
 # links, the functions and constants, the error codes, and the lists that must be complete.
 # Needs FLAGSTORE_LIB_DIR and FLAGSTORE_INCLUDE_DIR. Says which language it skipped for want of a toolchain; with
-# FLAGSTORE_TESTS=all a skip is a failure.
+# FLAGSTORE_TESTS=all a skip is a failure, except of Node, LuaJIT and PHP.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
 lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
 include=$(cd "$FLAGSTORE_INCLUDE_DIR" && pwd)
-documents="README.md include/README.md examples-c/README.md examples-c/recipes.md
+documents="README.md include/README.md include/other-languages.md examples-c/README.md examples-c/recipes.md
     tests/README.md tests/faults/README.md tests/bench/README.md"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -111,6 +111,39 @@ check_py() {
     run "$2" env PYTHONDONTWRITEBYTECODE=1 FLAGSTORE_LIB_DIR="$lib" python3 "$work/python/program.py"
 }
 
+# The samples of other languages run where these are installed. They never fail a run for want of a tool, nor of a net.
+optional() { # optional TOOL: is it missing? then say so
+    command -v "$1" >/dev/null && return 1
+    echo "SKIPPED a sample: $1 is not installed"
+}
+check_mjs() {
+    ! optional node || return 0
+    modules=$root/target/node/node_modules
+    if [ ! -d "$modules/koffi" ]; then
+        if [ "${FLAGSTORE_TESTS:-}" != all ] || ! command -v npm >/dev/null ||
+            ! timeout 120 npm install --prefix "$root/target/node" --no-save --fetch-retries=0 koffi@3 >"$work/said" 2>&1; then
+            echo "SKIPPED a sample: no koffi; npm install --prefix target/node koffi@3"
+            return 0
+        fi
+    fi
+    mkdir -p "$work/node"
+    ln -sfn "$modules" "$work/node/node_modules"
+    cp "$1" "$work/node/program.mjs"
+    run "$2" timeout 60 node "$work/node/program.mjs"
+}
+check_lua() {
+    ! optional luajit || return 0
+    run "$2" sh -c "cp '$checkout/flagstore.i' . && timeout 60 luajit '$1'"
+}
+check_php() {
+    ! optional php || return 0
+    php -r 'exit((int) !extension_loaded("ffi"));' || { echo "SKIPPED a sample: PHP has no FFI"; return 0; }
+    run "$2" sh -c "cp '$checkout/flagstore.i' . && timeout 60 php -d ffi.enable=1 '$1'"
+}
+check_cs() {
+    : # not compiled; its functions are looked up as all names are
+}
+
 # A session: what stands behind "$ " is run, everything else is what it prints.
 check_console() {
     ${CC:-cc} -std=c99 "-I$include" "$root/examples-c"/flagctl*.c -o "$work/bin/flagctl" "-L$lib" -lflagstore
@@ -181,7 +214,7 @@ check_sh() {
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
-    one-program) recipe "$1" ;;
+    one-program | declarations) recipe "$1" ;;
     doxygen) # a warning is an error; each function is there, and the comments are
         ! missing doxygen "the HTML of the header" || return 0
         recipe "$1"
@@ -281,7 +314,7 @@ for document in $documents CHANGELOG.md; do
         case $name in
         *%*) check_excerpt "$block" ;;
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
-        *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console) "check_${name##*.}" "$block" "${name%.*}" ;;
+        *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console | *.mjs | *.lua | *.php | *.cs) "check_${name##*.}" "$block" "${name%.*}" ;;
         flags.yaml) sed -n 's/^    //p' "$block" >"$work/flags.json" # a ConfigMap: what is in it is a file of flags
             LD_LIBRARY_PATH=$lib "$work/bin/flagctl" check "$work/flags.json" || fail "the flags in $name are not canonical" ;;
         *) fail "no rule for the block $name" ;;
