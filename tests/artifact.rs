@@ -49,7 +49,7 @@ fn the_loader_finds_the_library_by_its_soname_and_never_unloads_it() {
     }
 }
 
-/// Of the library as tests/ship.sh builds it: FLAGSTORE_SHIPPED is its directory.
+/// The library as `./install.sh build` makes it: FLAGSTORE_SHIPPED is its directory.
 #[test]
 fn what_is_shipped_names_no_path_of_its_builder() {
     let Some(directory) = std::env::var_os("FLAGSTORE_SHIPPED") else {

@@ -44,8 +44,8 @@ section examples
 examples-c/run.sh
 
 section "the library as it is shipped"
-tests/ship.sh target/shipped
-export FLAGSTORE_SHIPPED=$PWD/target/shipped
+./install.sh build
+export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests
 cargo test --locked
