@@ -6,18 +6,20 @@
 #     tests/ports/run.sh [TARGET...]     default: all of the table in inside.sh
 #
 # FLAGSTORE_PORTS=DIRECTORY    where the Debian stands; default: target/ports
-# FLAGSTORE_PORTS_UNITS=1      the unit tests of src and the contract in Rust too
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 debian=${FLAGSTORE_PORTS:-target/ports}
 mkdir -p "$debian"
 debian=$(realpath "$debian")
 
-# The commands need /proc and /dev, which are gone with them.
+# The commands need /proc and /dev, and a root directory that the list of mounts tells; they are gone with them.
 inside() {
-    unshare --mount bash -ec 'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; exec chroot "$0" "$@"' \
-        "$debian" env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive \
-        FLAGSTORE_PORTS_UNITS="${FLAGSTORE_PORTS_UNITS:-}" "$@"
+    unshare --mount bash -ec '
+        mount --bind "$0" "$0"
+        mount -t proc proc "$0/proc"
+        mount --rbind /dev "$0/dev"
+        exec chroot "$0" "$@"' \
+        "$debian" env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 packages=binutils,cargo,gcc,libc6-dev,rustc,rust-src,musl,qemu-user
