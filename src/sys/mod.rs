@@ -10,6 +10,9 @@ compile_error!(
 mod event;
 mod file_system;
 mod fork_safe_mutex;
+mod hazard_arc;
+#[cfg(test)]
+mod hazard_arc_tests;
 mod linux;
 #[cfg(feature = "capi")]
 mod memory;
@@ -22,6 +25,7 @@ mod thread;
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
+pub(crate) use hazard_arc::{HazardArc, HazardGuard, Shared};
 pub(crate) use linux::{
     coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, is_local, share_lock, sync_file_system,
     thread_number,
@@ -34,9 +38,7 @@ pub(crate) use permissions::{PERMISSIONS, set_permissions};
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
-#[cfg(feature = "capi")]
-pub(crate) use thread::without_cancellation;
-pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_sigxfsz};
+pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_cancellation, without_sigxfsz};
 
 use std::io;
 

@@ -8,27 +8,27 @@ MUTATIONS = [
     ),
     (
         "a batch's clear keeps earlier edits of the same group",
-        "            self.clear = true;\n            self.edits.clear();\n",
-        "            self.clear = true;\n",
+        "            self.clears = true;\n            self.changes.clear();\n",
+        "            self.clears = true;\n",
     ),
     (
         "the comparison with the last written bytes accepts a longer file",
-        "(stamp.size() == bytes.len() as u64).then_some(",
-        "(stamp.size() >= bytes.len() as u64).then_some(",
+        "    if opened.stamp.size() != bytes.len() as u64 {",
+        "    if opened.stamp.size() < bytes.len() as u64 {",
     ),
     (
         "a durable set that changes nothing is not synced",
-        "if ours.options.durability == Durability::Full && edited.outcomes",
-        "if false && ours.options.durability == Durability::Full && edited.outcomes",
+        "if ours.options.durability == Durability::Full && outcomes",
+        "if false && ours.options.durability == Durability::Full && outcomes",
     ),
     (
         "an access list's mask is set before its list",
-        "        false => set_mode(mode & !0o070)?,\n",
-        "        false => set_mode(mode)?,\n",
+        "        false => mode & !0o070,\n",
+        "        false => mode,\n",
     ),
     (
         "the lock timeout is doubled",
-        "request.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout))",
-        "request.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout * 2))",
+        "store.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout))",
+        "store.options.lock_timeout.and_then(|timeout| Instant::now().checked_add(timeout * 2))",
     ),
 ]
