@@ -10,6 +10,10 @@ fn main() {
 
 /// The SONAME names the versions that are compatible: MAJOR, and for 0.x MAJOR.MINOR, as cargo-c has it.
 fn name_the_library() {
+    // Apple's linker and those of Windows know none of these arguments.
+    if variable("CARGO_CFG_TARGET_FAMILY") != "unix" || variable("CARGO_CFG_TARGET_VENDOR") == "apple" {
+        return;
+    }
     let (major, minor) = (variable("CARGO_PKG_VERSION_MAJOR"), variable("CARGO_PKG_VERSION_MINOR"));
     let version = if major == "0" { format!("0.{minor}") } else { major };
     let arguments = [

@@ -6,7 +6,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-cc=${CC:-cc}
+cc=${CC:-cc} # may be several words, as "ccache gcc"
 
 include=${FLAGSTORE_INCLUDE_DIR:-$root/include}
 
@@ -18,26 +18,33 @@ need() {
     command -v "$1" >/dev/null || die "needs $1 ($2)"
 }
 
-need "$cc" "on Debian: apt-get install gcc"
-
-if [ -n "${FLAGSTORE_LIB_DIR:-}" ]; then
-    lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
-else
-    need cargo "the Rust toolchain"
-    manifest=$root/Cargo.toml
-    echo "building the library"
-    cargo build --release --quiet --manifest-path "$manifest"
-    target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$manifest" |
-        sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-    lib=$target/release
-    # The name that programs ask the loader for; an installation has it beside the library as well.
-    ln -sf libflagstore.so "$lib/libflagstore.so.0.2"
-fi
-[ -f "$lib/libflagstore.so" ] || die "no libflagstore.so in $lib"
-
+need "${cc%% *}" "on Debian: apt-get install gcc"
 work=$(mktemp -d "${TMPDIR:-/tmp}/flagstore-examples.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+printf '#!/bin/sh\n' >"$work/probe"
+chmod +x "$work/probe"
+"$work/probe" 2>/dev/null || die "no program can be run in ${TMPDIR:-/tmp} (noexec?): set TMPDIR to another directory"
+
+if [ -n "${FLAGSTORE_LIB_DIR:-}" ]; then
+    library=$(cd "$FLAGSTORE_LIB_DIR" && pwd)/libflagstore.so
+else
+    need cargo "the Rust toolchain"
+    echo "building the library"
+    # cargo says where it puts what it builds: that depends on its target and on its configuration.
+    cargo build --release --manifest-path "$root/Cargo.toml" --message-format json-render-diagnostics >"$work/built"
+    library=$(sed -n 's/.*"filenames":\["\([^"]*libflagstore\.so\)".*/\1/p' "$work/built")
+fi
+[ -f "$library" ] || die "no libflagstore.so in $(dirname "$library")"
+
+# The library under both of its names, as an installation has it: that for the linker, and the one that programs ask
+# the loader for.
+number='s/^#define FLAGSTORE_VERSION "'
+compatible=$(sed -n "$number\(0\.[0-9]*\)\..*/\1/p; $number\([1-9][0-9]*\)\..*/\1/p" "$include/flagstore.h")
+lib=$work/lib
+mkdir "$lib"
+ln -s "$library" "$lib/libflagstore.so"
+ln -s "$library" "$lib/libflagstore.so.$compatible"
 
 echo "compiling the examples"
 compile() { # compile PROGRAM ARGUMENTS...: of PROGRAM.c and PROGRAM_*.c
@@ -47,7 +54,8 @@ compile() { # compile PROGRAM ARGUMENTS...: of PROGRAM.c and PROGRAM_*.c
     for source in "$here/$program".c "$here/$program"_*.c; do
         [ ! -e "$source" ] || set -- "$source" "$@"
     done
-    "$cc" -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror "-I$include" "$@"
+    # shellcheck disable=SC2086  # several words
+    $cc -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror "-I$include" "$@"
 }
 for program in flagctl quickstart watch batch backend; do
     compile "$program" "-L$lib" -lflagstore "-Wl,-rpath,$lib"

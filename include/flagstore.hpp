@@ -1,8 +1,9 @@
-/* flagstore for C++11 and later: RAII over flagstore.h, header-only.
+/* flagstore for C++11 and later: RAII over flagstore.h, in one header that can be copied, which is why it is long.
  *
  *     flagstore::store flags = flagstore::store::file("flags.json");
  *     flags.set("max-items", 12);
- *     if (flags.get_bool("dark-mode", false)) ...
+ *     if (flags.get("dark-mode", false)) ...
+ *     for (auto flag : flags.snapshot()) ... flag.key(), flag.json()
  *
  * Objects own what they hold, can be moved and not copied, and give the C handle with capi(). Failures are thrown as
  * flagstore::error, except by the getters marked noexcept. One store serves any number of threads at once; move or
@@ -10,14 +11,21 @@
 #ifndef FLAGSTORE_HPP
 #define FLAGSTORE_HPP
 
+#if !defined(__cpp_exceptions) && !defined(__EXCEPTIONS) && !defined(_CPPUNWIND)
+#error "flagstore.hpp reports failures by exceptions: compile with them, or use flagstore.h, which needs none"
+#else
+
 #include <flagstore.h>
 
-#include <cstdint>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -28,6 +36,7 @@
 #define FLAGSTORE_CPP17 1
 #include <optional>
 #include <string_view>
+#include <tuple>
 #endif
 
 namespace flagstore {
@@ -39,6 +48,8 @@ public:
         : std::runtime_error(message), code_(code), os_code_(os_code) {}
     /* One of the FLAGSTORE_* codes. */
     std::int32_t code() const noexcept { return code_; }
+    /* Its name, such as "FLAGSTORE_CORRUPT". */
+    const char *name() const noexcept { return flagstore_error_name(code_); }
     /* The errno behind FLAGSTORE_IO or FLAGSTORE_NOT_DURABLE, else 0. */
     std::int32_t os_code() const noexcept { return os_code_; }
 
@@ -127,7 +138,7 @@ private:
 /* A terminated copy, for the calls that take no length; text with U+0000 in it has none. */
 class c_string {
 public:
-    explicit c_string(text from) : null_(!from.data()) {
+    explicit c_string(text from) : copy_(), null_(!from.data()) {
         if (null_)
             return;
         copy_.assign(from.data(), from.size());
@@ -145,14 +156,64 @@ template <class T>
 using is_integer = std::integral_constant<bool, std::is_integral<T>::value && !std::is_same<T, bool>::value
                                                     && !std::is_same<T, char>::value>;
 
+/* How a type is read: by which function of the library, and what else has to hold. */
+template <class T, class = void> struct reader; // of bool, integers, double, float and std::string
+template <> struct reader<bool> {
+    using raw = bool;
+    static constexpr auto read = flagstore_get_bool_n;
+    static bool fits(raw) noexcept { return true; }
+};
+template <class T> struct reader<T, typename std::enable_if<is_integer<T>::value>::type> {
+    using raw = std::int64_t;
+    static constexpr auto read = flagstore_get_int64_n;
+    static bool fits(raw value) noexcept {
+        return static_cast<raw>(static_cast<T>(value)) == value && (value < 0) == (static_cast<T>(value) < T());
+    }
+};
+template <class T> struct reader<T, typename std::enable_if<std::is_floating_point<T>::value>::type> {
+    using raw = double;
+    static constexpr auto read = flagstore_get_double_n;
+    static bool fits(raw value) noexcept {
+        return value >= static_cast<raw>(std::numeric_limits<T>::lowest())
+               && value <= static_cast<raw>((std::numeric_limits<T>::max)());
+    }
+};
+
+/* Whole milliseconds for C, where -1 is for ever: rounded up, and 0 for what is over. */
+template <class Rep, class Period>
+std::int32_t milliseconds(std::chrono::duration<Rep, Period> timeout) noexcept {
+    constexpr std::int32_t most = (std::numeric_limits<std::int32_t>::max)();
+    if (timeout <= timeout.zero())
+        return 0;
+    if (timeout >= std::chrono::duration<double, std::milli>(most))
+        return most;
+    auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(timeout);
+    return static_cast<std::int32_t>(whole.count()) + (whole < timeout ? 1 : 0);
+}
+
 } // namespace detail
+
+/* The version of the library in use, "MAJOR.MINOR.PATCH". */
+inline const char *version() noexcept { return flagstore_version(); }
+/* Whether the library in use is one that this header fits to: worth asking where it was loaded by hand. */
+inline bool is_compatible() noexcept { return flagstore_abi_version() == FLAGSTORE_ABI_VERSION; }
+/* Whether the library in use has the feature of that name: see flagstore_has_feature. */
+inline bool has_feature(const char *name) noexcept { return flagstore_has_feature(name); }
 
 /* How a file is opened: the members of flagstore_file_options_t, each at its default. */
 struct file_options : flagstore_file_options_t {
     file_options() noexcept : flagstore_file_options_t() { size = sizeof(flagstore_file_options_t); }
+    /* How long a change waits for the lock, a millisecond at least; lock_timeout_ms = -1: for ever. */
+    template <class Rep, class Period>
+    file_options &lock_timeout(std::chrono::duration<Rep, Period> timeout) noexcept {
+        const std::int32_t whole = detail::milliseconds(timeout);
+        lock_timeout_ms = whole > 0 ? whole : 1; // to the library 0 is the default
+        return *this;
+    }
 };
 
-/* A flag of a snapshot: borrowed UTF-8, which ends with a NUL that is not counted. */
+/* A flag of a snapshot: borrowed UTF-8, which ends with a NUL that is not counted. In C++17 it is a pair of
+ * std::string_view too: for (auto [key, json] : store.snapshot()) ... */
 class entry {
 public:
     entry(const char *key, std::size_t key_size, const char *json, std::size_t json_size) noexcept
@@ -164,6 +225,15 @@ public:
     const char *json_data() const noexcept { return json_; }
     std::size_t key_size() const noexcept { return key_size_; }
     std::size_t json_size() const noexcept { return json_size_; }
+#ifdef FLAGSTORE_CPP17
+    template <std::size_t index> std::string_view get() const noexcept {
+        static_assert(index < 2, "a flag is a key and JSON");
+        if constexpr (index == 0)
+            return std::string_view(key_, key_size_);
+        else
+            return std::string_view(json_, json_size_);
+    }
+#endif
 
 private:
     const char *key_, *json_;
@@ -181,6 +251,7 @@ public:
         using difference_type = std::ptrdiff_t;
         using pointer = const entry *;
         using reference = entry;
+        iterator() noexcept : of_(nullptr), index_(0) {}
         iterator(const flagstore_snapshot_t *of, std::size_t index) noexcept : of_(of), index_(index) {}
         entry operator*() const noexcept {
             std::size_t key_size = 0, json_size = 0;
@@ -353,7 +424,7 @@ public:
 private:
     friend class store;
     watch(flagstore_t *store, const char *key, function call)
-        : target_(std::make_shared<target>(std::move(call))) {
+        : target_(std::make_shared<target>(std::move(call))), handle_() {
         detail::outcome outcome;
         handle_.reset(flagstore_watch(store, key, trampoline, target_.get(), outcome.out()));
         outcome.check();
@@ -377,6 +448,128 @@ private:
     detail::owned<flagstore_watch_t> handle_;
 };
 
+/* Takes one message of the log; `message` is valid during the call. It may come from several threads at once. */
+using log_function = std::function<void(std::int32_t level, const char *message)>;
+
+namespace detail {
+
+/* What set_log set. It is never destroyed: threads may log until the very end. */
+struct log_target {
+    std::mutex mutex{};
+    std::shared_ptr<const log_function> call{};
+
+    static log_target &of_the_process() {
+        static log_target *const target = new log_target;
+        return *target;
+    }
+    /* An exception ends in std::terminate: nobody could catch it. */
+    static void trampoline(void *userdata, std::int32_t level, const char *message) noexcept {
+        log_target &target = *static_cast<log_target *>(userdata);
+        std::shared_ptr<const log_function> call; // kept during the call, in which another may be set
+        {
+            std::lock_guard<std::mutex> lock(target.mutex);
+            call = target.call;
+        }
+        if (call)
+            (*call)(level, message);
+    }
+};
+
+} // namespace detail
+
+/* Sends every message of `level` and graver (FLAGSTORE_LOG_*) to `call`, instead of wherever they went before. A call
+ * under way may still go there. An empty function turns the log off. */
+inline void set_log(log_function call, std::int32_t level = FLAGSTORE_LOG_WARN) {
+    const bool on = static_cast<bool>(call);
+    detail::log_target &target = detail::log_target::of_the_process();
+    auto shared = on ? std::make_shared<const log_function>(std::move(call)) : std::shared_ptr<const log_function>();
+    {
+        std::lock_guard<std::mutex> lock(target.mutex);
+        target.call.swap(shared);
+    }
+    flagstore_set_log(on ? detail::log_target::trampoline : nullptr, &target, level);
+}
+
+/* A backend of your own: flags that live anywhere, with the rest on top; see store::custom. Keys and JSON are UTF-8.
+ * The calls of one store never overlap, and must not use that store. What they throw reaches the store's caller: an
+ * error as it is, every other exception as FLAGSTORE_BACKEND with its what(). */
+class backend {
+public:
+    virtual ~backend() = default;
+    /* The value as JSON, or nothing. */
+    virtual optional<std::string> get(const std::string &key) = 0;
+    /* Stores compact JSON. */
+    virtual void set(const std::string &key, const std::string &json) = 0;
+    /* True if the key was there. */
+    virtual bool remove(const std::string &key) = 0;
+    /* Every key with its JSON, in any order. */
+    virtual std::vector<std::pair<std::string, std::string>> list_all() = 0;
+
+protected:
+    backend() = default;
+    backend(const backend &) = default;
+    backend &operator=(const backend &) = default;
+};
+
+namespace detail {
+
+/* C's side of a backend. */
+struct backend_table {
+    static flagstore_backend_t over(backend *target) noexcept {
+        flagstore_backend_t table = flagstore_backend_t();
+        table.size = sizeof table;
+        table.context = target;
+        table.get = get;
+        table.set = set;
+        table.remove = remove;
+        table.list_all = list_all;
+        table.close = close;
+        return table;
+    }
+
+private:
+    template <class Call> static bool guarded(flagstore_error_t **failed, Call call) noexcept {
+        try {
+            call();
+            return true;
+        } catch (const flagstore::error &thrown) {
+            *failed = flagstore_error_new(thrown.code(), thrown.what());
+        } catch (const std::exception &thrown) {
+            *failed = flagstore_error_new(FLAGSTORE_BACKEND, thrown.what());
+        } catch (...) {
+            *failed = flagstore_error_new(FLAGSTORE_BACKEND, "an exception that is no std::exception");
+        }
+        return false;
+    }
+    static bool get(void *context, const char *key, std::size_t key_size, flagstore_reply_t *reply,
+                    flagstore_error_t **failed) noexcept {
+        return guarded(failed, [&] {
+            if (auto json = static_cast<backend *>(context)->get(std::string(key, key_size)))
+                flagstore_reply(reply, nullptr, 0, json->data(), json->size());
+        });
+    }
+    static bool set(void *context, const char *key, std::size_t key_size, const char *json, std::size_t json_size,
+                    flagstore_error_t **failed) noexcept {
+        return guarded(failed, [&] {
+            static_cast<backend *>(context)->set(std::string(key, key_size), std::string(json, json_size));
+        });
+    }
+    static bool remove(void *context, const char *key, std::size_t key_size, bool *existed,
+                       flagstore_error_t **failed) noexcept {
+        return guarded(failed,
+                       [&] { *existed = static_cast<backend *>(context)->remove(std::string(key, key_size)); });
+    }
+    static bool list_all(void *context, flagstore_reply_t *reply, flagstore_error_t **failed) noexcept {
+        return guarded(failed, [&] {
+            for (const auto &flag : static_cast<backend *>(context)->list_all())
+                flagstore_reply(reply, flag.first.data(), flag.first.size(), flag.second.data(), flag.second.size());
+        });
+    }
+    static void close(void *context) noexcept { delete static_cast<backend *>(context); }
+};
+
+} // namespace detail
+
 /* A store of flags: key to JSON value. A moved-from store has no handle: its calls throw FLAGSTORE_INVALID_ARGUMENT and
  * its noexcept getters give the fallback. */
 class store {
@@ -395,6 +588,14 @@ public:
     static store file(text path, const flagstore_file_options_t &options) {
         detail::outcome outcome;
         return opened(flagstore_file_open_with(detail::c_string(path), &options, outcome.out()), outcome);
+    }
+    /* The store over a backend of your own, which is destroyed when the store and its watches are. */
+    static store custom(std::unique_ptr<backend> owned) {
+        const flagstore_backend_t table = detail::backend_table::over(owned.get());
+        detail::outcome outcome;
+        store result = opened(flagstore_backend_open(&table, outcome.out()), outcome);
+        owned.release(); // the library closes it
+        return result;
     }
     /* Takes over a handle from C. */
     explicit store(flagstore_t *owned) noexcept : handle_(owned) {}
@@ -418,7 +619,55 @@ public:
         return taken(bytes, size, outcome);
     }
 
-    /* The value, or the fallback if the key is absent, of another type or unreadable. */
+    /* The value as a bool, an integer, a double, a float or a std::string (unquoted): get<int>("max-items"). Nothing if
+     * there is no such key; FLAGSTORE_TYPE_MISMATCH if the value is of another type or does not fit. Unsigned integers
+     * are read up to INT64_MAX. */
+    template <class T>
+    typename std::enable_if<!std::is_same<T, std::string>::value, optional<T>>::type get(text key) const {
+        using reader = detail::reader<T>;
+        using raw = typename reader::raw;
+        // Of a flag that is not there the library returns the fallback: two of them tell it from a value.
+        for (;;) {
+            raw value = read<T>(key, raw(0));
+            if (value == raw(0))
+                value = read<T>(key, raw(1));
+            else if (value == raw(1))
+                return optional<T>(static_cast<T>(value));
+            if (value != raw(1)) {
+                if (!reader::fits(value))
+                    throw error(FLAGSTORE_TYPE_MISMATCH,
+                                "flag \"" + std::string(key.data(), key.size()) + "\": a number out of range");
+                return optional<T>(static_cast<T>(value));
+            }
+            if (!get(key)) // else it came, or became 1, in between
+                return optional<T>();
+        }
+    }
+    template <class T>
+    typename std::enable_if<std::is_same<T, std::string>::value, optional<T>>::type get(text key) const {
+        return get_string(key);
+    }
+    /* The value, or the fallback if the key is absent, or of another type, or does not fit, or unreadable: it has the
+     * type of the fallback, get("max-items", 10). A fallback that is text goes with a string and may throw
+     * std::bad_alloc. */
+    template <class T>
+    typename std::enable_if<std::is_arithmetic<T>::value, T>::type get(text key, T fallback) const noexcept {
+        using reader = detail::reader<T>;
+        using raw = typename reader::raw;
+        const raw otherwise = static_cast<raw>(fallback);
+        const raw value = reader::read(capi(), key.data(), key.size(), otherwise, nullptr);
+        return value == otherwise || !reader::fits(value) ? fallback : static_cast<T>(value);
+    }
+    template <class T>
+    typename std::enable_if<std::is_same<T, std::string>::value, T>::type get(text key, T fallback) const {
+        return get_string(key, std::move(fallback));
+    }
+    std::string get(text key, const char *fallback) const { return get_string(key, fallback); }
+#ifdef FLAGSTORE_CPP17
+    std::string get(text key, std::string_view fallback) const { return get_string(key, std::string(fallback)); }
+#endif
+
+    /* The same by the name of the type. */
     bool get_bool(text key, bool fallback) const noexcept {
         return flagstore_get_bool_n(capi(), key.data(), key.size(), fallback, nullptr);
     }
@@ -432,7 +681,7 @@ public:
     std::string get_string(text key, std::string fallback) const {
         std::size_t size = 0;
         detail::owned<char> value(flagstore_get_string_n(capi(), key.data(), key.size(), &size, nullptr));
-        return value ? std::string(value.get(), size) : fallback;
+        return value ? std::string(value.get(), size) : std::move(fallback);
     }
 
     /* One of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT if there is no such key. */
@@ -516,12 +765,18 @@ public:
         outcome.check();
         return revision;
     }
-    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: never). */
+    /* Blocks until the revision is another, updates it and returns true; false after so many milliseconds (-1: for
+     * ever, 0: does not block). */
     bool wait(std::uint64_t &revision, std::int32_t timeout_ms = -1) const {
         detail::outcome outcome;
         bool changed = flagstore_wait(capi(), &revision, timeout_ms, outcome.out());
         outcome.check();
         return changed;
+    }
+    /* The same in time of any unit, 24 days at most: wait(revision, std::chrono::seconds(2)). */
+    template <class Rep, class Period>
+    bool wait(std::uint64_t &revision, std::chrono::duration<Rep, Period> timeout) const {
+        return wait(revision, detail::milliseconds(timeout));
     }
     /* Calls `call`, in a thread of the library, for each change from now on until the watch is destroyed. An exception
      * from it terminates the program. */
@@ -537,6 +792,12 @@ public:
     }
 
 private:
+    template <class T> typename detail::reader<T>::raw read(text key, typename detail::reader<T>::raw fallback) const {
+        detail::outcome outcome;
+        auto value = detail::reader<T>::read(capi(), key.data(), key.size(), fallback, outcome.out());
+        outcome.check();
+        return value;
+    }
     static store opened(flagstore_t *handle, const detail::outcome &outcome) {
         store result(handle);
         outcome.check();
@@ -558,4 +819,10 @@ static_assert(sizeof(store) == sizeof(flagstore_t *), "a store is one pointer");
 } // inline namespace
 } // namespace flagstore
 
+#ifdef FLAGSTORE_CPP17
+template <> struct std::tuple_size<flagstore::entry> : std::integral_constant<std::size_t, 2> {};
+template <std::size_t index> struct std::tuple_element<index, flagstore::entry> { using type = std::string_view; };
+#endif
+
+#endif // exceptions
 #endif

@@ -38,6 +38,7 @@ mod background_thread;
 mod revision_counter;
 
 mod json;
+mod key;
 mod nul_terminated;
 mod document;
 

@@ -1,7 +1,8 @@
 use crate::revision_counter::RevisionCounter;
 use crate::stop_token::StopToken;
+use crate::sys::HazardArc;
+use crate::value::StoredValue;
 use crate::{Batch, FlagStore, Result, Snapshot, Value, ValueRef};
-use arc_swap::ArcSwap;
 use sharded_map::ShardedMap;
 use std::fmt;
 use std::time::Instant;
@@ -24,27 +25,37 @@ pub(crate) mod sharded_map;
 /// # Ok::<(), flagstore::Error>(())
 /// ```
 pub struct InMemoryFlagStore {
-    flags: ArcSwap<ShardedMap>,
+    flags: HazardArc<ShardedMap>,
     changes: RevisionCounter,
 }
 
 impl InMemoryFlagStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self { flags: ArcSwap::from_pointee(ShardedMap::new()), changes: RevisionCounter::new() }
+        Self { flags: HazardArc::new(ShardedMap::new()), changes: RevisionCounter::new() }
+    }
+
+    /// What `read` makes of the flag's value, without a copy of it. `Some(None)`: there is no such flag, and the key is
+    /// ASCII; a key that is found is text already. `None`: `read` has none, or the key may not be text.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn peek<T>(&self, key: &[u8], read: impl FnOnce(StoredValue<'_>) -> Option<T>) -> Option<Option<T>> {
+        match self.flags.load().get(key) {
+            Some(value) => read(value).map(Some),
+            None => key.is_ascii().then_some(None),
+        }
     }
 
     /// Makes the batch's changes, again if another thread was faster. Returns whether a key that it changes was there.
     fn apply(&self, batch: &Batch) -> Result<bool> {
         loop {
             let before = self.flags.load();
-            batch.check(|key| before.get(key).map(ValueRef::compact))?;
-            let existed = batch.changes().any(|(key, _)| before.get(key).is_some());
+            batch.check(|key| before.get(key.as_bytes()).map(StoredValue::value))?;
+            let existed = batch.changes().any(|(key, _)| before.get(key.as_bytes()).is_some());
             let Some(after) = before.changed_by(batch)? else {
                 return Ok(existed);
             };
-            let seen = self.flags.compare_and_swap(&*before, after.into());
-            if std::ptr::eq(&**seen, &**before) {
+            if self.flags.replace(before, after) {
                 self.changes.bump();
                 return Ok(existed);
             }
@@ -66,7 +77,7 @@ impl fmt::Debug for InMemoryFlagStore {
 
 impl FlagStore for InMemoryFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
-        self.flags.load().get(key).map(|json| ValueRef::compact(json).to_value()).transpose()
+        self.flags.load().get(key.as_bytes()).map(|value| value.value().to_value()).transpose()
     }
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
@@ -86,7 +97,7 @@ impl FlagStore for InMemoryFlagStore {
     }
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
-        visit(self.flags.load().get(key).map(ValueRef::compact));
+        visit(self.flags.load().get(key.as_bytes()).map(StoredValue::value));
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
+use crate::key::{self, KeyHasher};
 use crate::memory::sharded_map::{Entry, ShardedMap};
-use crate::{Error, Result, Value, ValueRef};
-use foldhash::fast::RandomState;
+use crate::value::StoredValue;
+use crate::{Error, Result, Value, ValueRef, sys};
 use hashbrown::HashTable;
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 mod traits;
@@ -39,7 +39,7 @@ pub struct Snapshot(Repr);
 #[derive(Clone)]
 enum Repr {
     Packed(Arc<Packed>),
-    Shared(Arc<Shared>),
+    Shared(Arc<SharedFlags>),
 }
 
 /// The flags of a file: keys and compact values in one text, each with a NUL behind it.
@@ -62,13 +62,13 @@ struct EntryOffsets {
 /// Finds a flag by the hash of its key.
 struct Index {
     table: HashTable<EntryOffsets>,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
 /// The flags of a memory store, shared with it; sorted when they are first asked for by index. Two threads may both
 /// sort them, but neither waits for the other, which might be missing after a fork.
-struct Shared {
-    flags: Arc<ShardedMap>,
+struct SharedFlags {
+    flags: sys::Shared<ShardedMap>,
     sorted: OnceBox<Vec<Entry>>,
 }
 
@@ -99,8 +99,8 @@ impl Snapshot {
         Ok(builder.finish())
     }
 
-    pub(crate) fn of_flags(flags: Arc<ShardedMap>) -> Self {
-        Self(Repr::Shared(Arc::new(Shared { flags, sorted: OnceBox::new() })))
+    pub(crate) fn of_flags(flags: sys::Shared<ShardedMap>) -> Self {
+        Self(Repr::Shared(Arc::new(SharedFlags { flags, sorted: OnceBox::new() })))
     }
 
     /// The number of flags.
@@ -152,7 +152,16 @@ impl Snapshot {
     pub(crate) fn find(&self, key: &str) -> Option<&str> {
         match &self.0 {
             Repr::Packed(packed) => packed.find(key),
-            Repr::Shared(shared) => shared.flags.find(key).map(|flag| flag.with_nul().1),
+            Repr::Shared(shared) => shared.flags.get(key.as_bytes()).map(StoredValue::with_nul),
+        }
+    }
+
+    /// The value of `key` in a snapshot that has an index; `None`: it has none. `Some(None)`: there is no such flag.
+    #[inline(always)]
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<Option<StoredValue<'_>>> {
+        match &self.0 {
+            Repr::Packed(packed) => packed.index.as_ref().map(|index| index.find(packed, key)),
+            Repr::Shared(_) => None,
         }
     }
 
@@ -216,20 +225,6 @@ fn no_room(fault: ParseError) -> Error {
     }
 }
 
-/// Where the first NUL is. Most values are short: eight bytes are compared in one step.
-fn first_nul(text: &str) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    if let Some(bytes) = text.as_bytes().first_chunk() {
-        let bytes = u64::from_le_bytes(*bytes);
-        // The lowest bit that is left is in the first byte that is 0.
-        let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
-        if zeros != 0 {
-            return Some(zeros.trailing_zeros() as usize / 8);
-        }
-    }
-    text.find('\0')
-}
-
 fn without_nul(text: &str) -> &str {
     text.strip_suffix('\0').unwrap_or(text)
 }
@@ -245,15 +240,16 @@ impl Packed {
         &self.text[entry.key as usize..entry.value as usize - 1]
     }
 
+    #[inline(always)]
+    fn has_key(&self, entry: EntryOffsets, key: &[u8]) -> bool {
+        let own = self.text.as_bytes().get(entry.key as usize..entry.value as usize - 1);
+        own.is_some_and(|own| key::is_same(own, key))
+    }
+
     /// The compact value of `key`, with the NUL behind it.
     fn find(&self, key: &str) -> Option<&str> {
         match &self.index {
-            Some(Index { table, hasher }) => {
-                let entry = table.find(hasher.hash_one(key), |entry| self.key(*entry) == key)?;
-                // The next entry, which knows its end, is elsewhere in memory; a value has no other NUL.
-                let value = &self.text[entry.value as usize..];
-                first_nul(value).map(|end| &value[..=end])
-            }
+            Some(index) => index.find(self, key.as_bytes()).map(StoredValue::with_nul),
             None => {
                 let index = self.entries.binary_search_by(|entry| self.key(*entry).cmp(key)).ok()?;
                 Some(self.entry(index).1)
@@ -262,8 +258,8 @@ impl Packed {
     }
 
     fn indexed(&self) -> Result<Index, ParseError> {
-        let hasher = RandomState::default();
-        let hash = |entry: &EntryOffsets| hasher.hash_one(self.key(*entry));
+        let hasher = KeyHasher::new();
+        let hash = |entry: &EntryOffsets| hasher.hash(self.key(*entry).as_bytes());
         let mut table = HashTable::new();
         table.try_reserve(self.entries.len(), hash).map_err(|_| ParseError::OutOfMemory)?;
         for entry in &self.entries {
@@ -273,7 +269,16 @@ impl Packed {
     }
 }
 
-impl Shared {
+impl Index {
+    #[inline(always)]
+    fn find<'a>(&self, flags: &'a Packed, key: &[u8]) -> Option<StoredValue<'a>> {
+        let entry = self.table.find(self.hasher.hash(key), |entry| flags.has_key(*entry, key))?;
+        // The next entry, which knows its end, is elsewhere in memory.
+        flags.text.get(entry.value as usize..).map(StoredValue::UpToNul)
+    }
+}
+
+impl SharedFlags {
     fn sorted(&self) -> &[Entry] {
         self.sorted.get_or_init(|| {
             let mut entries: Vec<_> = self.flags.iter().cloned().collect();

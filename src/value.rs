@@ -7,8 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 
 mod serde;
+mod stored;
 mod value_ref;
 
+pub(crate) use stored::StoredValue;
 pub use value_ref::ValueRef;
 
 /// The six types of JSON.

@@ -107,3 +107,18 @@ fn the_documents_are_true() {
 fn flagctl_does_what_its_help_says() {
     run_script("tests/flagctl.sh", &["cc"]);
 }
+
+#[test]
+fn what_is_installed_is_found_and_works() {
+    run_script("tests/install/run.sh", &["cc", "c++", "pkg-config", "readelf"]);
+}
+
+#[test]
+fn the_examples_run_where_it_is_not_as_usual() {
+    run_script("tests/examples.sh", &["cc"]);
+}
+
+#[test]
+fn the_binary_interface_is_as_listed() {
+    run_script("tests/abi/run.sh", &["cc", "nm", "python3"]);
+}

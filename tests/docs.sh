@@ -10,7 +10,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
 lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
 include=$(cd "$FLAGSTORE_INCLUDE_DIR" && pwd)
-documents="README.md include/README.md include/other-languages.md examples-c/README.md examples-c/recipes.md
+documents="README.md include/README.md include/other-languages.md include/python/README.md
+    examples-c/README.md examples-c/recipes.md
     tests/README.md tests/faults/README.md tests/bench/README.md"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -49,13 +50,15 @@ run() {
 # A checkout for the recipes. Its cargo brings the library that was built before the tests.
 checkout=$work/checkout
 mkdir -p "$checkout/include" "$work/bin"
-ln -s "$root/examples-c" "$root/tests" "$checkout"
+ln -s "$root/examples-c" "$root/tests" "$root/install.sh" "$root/Cargo.toml" "$checkout"
 ln -s "$include/flagstore.h" "$include/flagstore.hpp" "$root"/include/*/ "$checkout/include"
 built=$(dirname "$(readlink -f "$lib/libflagstore.so")") # the archive stands where the library really is
 cat >"$work/bin/cargo" <<END
 #!/bin/sh
 set -eu
 case \$* in
+fetch*) exit ;;
+rustc*) echo '{"filenames":["$built/libflagstore.a"]}' && exit ;;
 build) profile=debug ;;
 "build --release") profile=release ;;
 *) echo "cargo: unexpected: \$*" >&2; exit 1 ;;
@@ -63,12 +66,15 @@ esac
 mkdir -p target/\$profile
 ln -sf "$built/libflagstore.so" "$built/libflagstore.a" target/\$profile/
 END
-chmod +x "$work/bin/cargo"
+printf '#!/bin/sh\nexec "$@"\n' >"$work/bin/sudo"
+printf '#!/bin/sh\n' >"$work/bin/ldconfig" # LD_RUN_PATH has its part
+chmod +x "$work/bin/"*
 (cd "$checkout" && "$work/bin/cargo" build --release) # for the recipes that begin after it
 # recipe FILE: runs its commands in the checkout, as a newcomer would, and leaves what they print in $work/got.
 recipe() {
-    (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR &&
-        PATH=$work/bin:$PATH PREFIX=$work/prefix sh -eu "$1") >"$work/got" 2>"$work/said" </dev/null ||
+    (cd "$checkout" && unset LD_LIBRARY_PATH FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR CARGO_TARGET_DIR LIBDIR DESTDIR &&
+        PATH=$work/bin:$PATH PREFIX=$work/prefix PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig \
+        LD_RUN_PATH=$work/prefix/lib sh -eu "$1") >"$work/got" 2>"$work/said" </dev/null ||
         { cat "$work/said" >&2; fail "the recipe $(basename "$1") failed"; }
     checks=$((checks + 1))
 }
@@ -88,25 +94,26 @@ check_cpp() {
 check_go() {
     ! missing go Go || return 0
     rm -rf "$work/shop"
-    mkdir -p "$work/shop/flagstore"
-    cp "$root"/include/go/*.go "$work/shop/flagstore/"
+    mkdir -p "$work/shop/third_party"
+    cp -R "$root/include/go" "$work/shop/third_party/flagstore"
     cp "$1" "$work/shop/main.go"
-    printf 'module example.org/shop\n\ngo 1.19\n' >"$work/shop/go.mod"
+    cp "$blocks/go.mod" "$work/shop/"
     (cd "$work/shop" && GOPROXY=off GOFLAGS=-mod=mod CGO_CFLAGS="'-I$include'" CGO_LDFLAGS="'-L$lib'" \
         go build -o "$work/program" .) || fail "$2 does not compile"
     run "$2" "$work/program"
 }
 check_rb() {
     ! missing ruby Ruby || return 0
-    mkdir -p "$work/ruby"
-    cp "$root"/include/ruby/*.rb "$work/ruby/"
-    cp "$1" "$work/ruby/program.rb"
-    run "$2" ruby "$work/ruby/program.rb"
+    if grep -q '"flipper' "$1" && ! ruby -e 'require "flipper"' 2>/dev/null; then
+        skip "the Flipper adapter" "flipper is not installed"
+        return 0
+    fi
+    run "$2" env FLAGSTORE_LIB_DIR="$lib" ruby -I "$root/include/ruby/lib" "$1"
 }
 check_py() {
     ! missing python3 Python || return 0
     mkdir -p "$work/python"
-    cp "$root"/include/python/*.py "$work/python/"
+    cp -r "$root/include/python/flagstore" "$work/python/"
     cp "$1" "$work/python/program.py"
     run "$2" env PYTHONDONTWRITEBYTECODE=1 FLAGSTORE_LIB_DIR="$lib" python3 "$work/python/program.py"
 }
@@ -215,6 +222,14 @@ check_sh() {
         recipe "$1"
         same "$blocks/quickstart.out" "$work/got" "output of the recipe"
         ;;
+    gem)
+        ! missing gem Ruby || return 0
+        mkdir -p "$work/gem/include"
+        cp -R "$root/include/ruby" "$work/gem/include/"
+        (cd "$work/gem" && GEM_HOME=$work/gems sh -eu "$1") >"$work/got" 2>&1 ||
+            { cat "$work/got" >&2; fail "the commands of $2.sh failed"; }
+        checks=$((checks + 1))
+        ;;
     one-program | declarations) recipe "$1" ;;
     doxygen) # a warning is an error; each function is there, and the comments are
         ! missing doxygen "the HTML of the header" || return 0
@@ -232,12 +247,12 @@ check_sh() {
         grep -q '^Ran [1-9]' "$work/said" || fail "the recipe $2.sh ran no test"
         ;;
     install)
-        recipe "$1"
         ! missing pkg-config "the pkg-config file" || return 0
-        flags=$(PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig pkg-config --cflags --libs flagstore)
-        # shellcheck disable=SC2086  # several words
-        ${CC:-cc} -std=c99 "$blocks/quickstart.c" -o "$work/program" $flags
-        run quickstart env "LD_LIBRARY_PATH=$work/prefix/lib" "$work/program"
+        [ -f "$built/libflagstore.a" ] ||
+            { skip "the installation" "no libflagstore.a beside libflagstore.so"; return 0; }
+        cp "$blocks/quickstart.c" "$checkout/program.c"
+        recipe "$1"
+        run quickstart env -u LD_LIBRARY_PATH "$checkout/program"
         ;;
     static)
         [ -f "$built/libflagstore.a" ] ||
@@ -281,7 +296,9 @@ check_links() {
 }
 # Functions and constants are those of the header; variables of the environment are those that somebody reads.
 check_names() {
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g' "$root/$document" >"$work/text"
+    # Files, versions and the build tag of the Go module are no functions and no constants.
+    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g; s/FLAGSTORE_[0-9.]*[0-9]//g' \
+        "$root/$document" >"$work/text"
     for name in $(grep -o '\bflagstore_[a-z0-9_]*[a-z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || fail "$name is not in flagstore.h"
         checks=$((checks + 1))
@@ -314,6 +331,7 @@ for document in $documents CHANGELOG.md; do
         name=$(basename "$block")
         case $name in
         *%*) check_excerpt "$block" ;;
+        go.mod) ;; # of the program in Go
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
         *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console | *.mjs | *.lua | *.php | *.cs)
             "check_${name##*.}" "$block" "${name%.*}"
@@ -356,7 +374,8 @@ complete() {
 complete tests/README.md "$root"/tests/*
 complete tests/faults/README.md "$root"/tests/faults/row*.py
 complete examples-c/README.md "$root"/examples-c/*.c
-complete include/README.md "$root"/include/*.h* "$root"/include/*/*.go "$root"/include/*/*.py "$root"/include/*/*.rb
+complete include/README.md "$root"/include/*.h* "$root/include/go" "$root"/include/python/flagstore/[!_]*.py \
+    "$root"/include/ruby/*.gemspec "$root"/include/ruby/lib/*.rb "$root"/include/ruby/lib/flipper/adapters/*.rb
 document=tests/bench/README.md
 for option in $(sed -n 's/^#   \(--[a-z]*\).*/\1/p' "$root/tests/bench/run.sh"); do
     grep -q -e "$option" "$root/$document" || fail "it does not explain $option"

@@ -5,8 +5,9 @@ cd "$(dirname "$0")/.."
 
 # What Debian calls it, and a program by which to know that it is there.
 needed=(
-    acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang doxygen:doxygen e2fsprogs:mkfs.ext4
-    fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go pkg-config:pkg-config python3:python3 ruby:ruby
+    abigail-tools:abidiff acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang cmake:cmake
+    doxygen:doxygen e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go mandoc:mandoc
+    pkg-config:pkg-config python3:python3 ruby:ruby
     strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
 )
 missing=()
@@ -14,6 +15,10 @@ for pair in "${needed[@]}"; do
     command -v "${pair#*:}" >/dev/null || missing+=("${pair%:*}")
 done
 ruby -e 'require "ffi"; require "minitest"' 2>/dev/null || missing+=(ruby-ffi ruby-minitest)
+ruby -e 'require "flipper"; require "rbs"' 2>/dev/null || missing+=(ruby-flipper)
+for server in puma unicorn; do
+    command -v "$server" >/dev/null || missing+=("$server")
+done
 pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -38,13 +43,17 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 section examples
 examples-c/run.sh
 
+section "the library as it is shipped"
+tests/ship.sh target/shipped
+export FLAGSTORE_SHIPPED=$PWD/target/shipped
+
 section tests
 cargo test --locked
 
 section sanitizers
 tests/sanitizers.sh
 
-section "the model of the lock's queue"
+section "the models of what is concurrent"
 tests/model/run.sh
 
 section faults

@@ -1,7 +1,5 @@
 package flagstore
 
-// Backends of your own: copy this file beside flagstore.go and changes.go, which do without it.
-
 /*
 #include <stdlib.h>
 #include <flagstore.h>
@@ -58,14 +56,14 @@ import (
 )
 
 // Implementation is a backend of your own. Values are compact JSON. The calls of one store never overlap, and must
-// not use that store. An Error's code and message come through to the caller of the store; other errors, and panics,
-// have the code Backend.
+// not use that store. An Error's code and message come through to the caller of the store, and so does a Code alone
+// (return NotImplemented); other errors, and panics, have the code Backend.
 type Implementation interface {
 	Get(key string) (json.RawMessage, error) // nil: absent
 	Set(key string, value json.RawMessage) error
 	Remove(key string) (existed bool, err error)
 	ListAll() (map[string]json.RawMessage, error)
-	Close() error // called once, when the store and its watches are closed; nobody hears of its error
+	Close() error // called once, when the store and its watches are closed and no call is left; its error is not told
 }
 
 // OpenBackend opens a store over a backend.
@@ -143,7 +141,9 @@ func serve(context C.uintptr_t, failed **C.flagstore_error_t, call func(Implemen
 func errorObject(err error) *C.flagstore_error_t {
 	code, text := Backend, err.Error()
 	var ours *Error
-	if errors.As(err, &ours) {
+	if errors.As(err, &code) {
+		// A Code alone: it has been taken.
+	} else if errors.As(err, &ours) {
 		code, text = ours.Code, strings.TrimPrefix(text, ours.Name+": ")
 	}
 	message := C.CString(text)

@@ -4,6 +4,35 @@ use crate::{Error, Result};
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
+/// A key as the caller gave it.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    Terminated(*const c_char),
+    WithLength(*const c_char, usize),
+}
+
+impl Key {
+    /// Checked.
+    pub(super) fn text<'a>(self) -> Result<&'a str> {
+        match self {
+            Self::Terminated(pointer) => text(pointer, "key"),
+            Self::WithLength(pointer, length) => text_with_length(pointer, length, "key"),
+        }
+    }
+
+    /// Its bytes, which need not be text; `None`: it is NULL, or longer than memory.
+    #[inline(always)]
+    pub(super) fn bytes<'a>(self) -> Option<&'a [u8]> {
+        match self {
+            // SAFETY: the caller promises a NUL-terminated string that stays as it is during the call.
+            Self::Terminated(pointer) => (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_bytes()),
+            Self::WithLength(pointer, length) => (!pointer.is_null() && length <= isize::MAX as usize)
+                // SAFETY: the caller promises that many bytes, which stay as they are during the call.
+                .then(|| unsafe { std::slice::from_raw_parts(pointer.cast(), length) }),
+        }
+    }
+}
+
 /// A NUL-terminated string of the caller's, in UTF-8.
 pub(super) fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     if pointer.is_null() {

@@ -13,6 +13,7 @@ use super::{arguments, versioned_struct};
 use crate::Error;
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
 /// Opens a store over the caller's functions; the struct is copied. The caller frees the store
 /// with flagstore_free. NULL: the call failed, and `close` is not called.
@@ -33,7 +34,7 @@ pub extern "C" fn flagstore_backend_open(
         };
         // SAFETY: the struct is of pointers to functions, for which zero is none, and of plain values.
         let backend = unsafe { versioned_struct::copy(backend, empty, "backend")? };
-        Ok(open::into_raw(BackendStore::new(backend)))
+        Ok(open::into_raw(open::Backend::Other(Arc::new(BackendStore::new(backend)))))
     })
 }
 

@@ -48,6 +48,9 @@ pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
 /// writes one line to standard error and calls abort().
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_free(object: *mut c_void) {
+    if object::free_if_text(object) {
+        return;
+    }
     guard(ptr::null_mut(), (), || {
         object::free(object);
         Ok(())

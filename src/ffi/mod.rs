@@ -9,6 +9,7 @@ mod panic;
 
 mod arguments;
 mod guard;
+mod peek;
 mod versioned_struct;
 
 pub mod library;

@@ -57,6 +57,7 @@ pub(super) fn into_raw<T>(kind: Kind, value: T) -> *mut T {
 }
 
 /// A NUL-terminated copy of `text` for the caller; `OutOfMemory` instead of an abort.
+#[inline]
 pub(super) fn text_into_raw(text: &str) -> Result<*mut c_char> {
     // SAFETY: any size may be asked for; a text and its tag are far from the largest.
     let tag = unsafe { libc::malloc(size_of::<Tag>() + text.len() + 1) }.cast::<Tag>();
@@ -84,6 +85,7 @@ unsafe fn free_text(tag: *mut Tag) {
 }
 
 /// The tag of what may be an object of this library.
+#[inline(always)]
 fn tag_of(object: *const c_void) -> Option<*mut Tag> {
     let tag = object.cast::<Tag>().wrapping_sub(1).cast_mut();
     if object.is_null() || !tag.is_aligned() {
@@ -97,10 +99,16 @@ fn tag_of(object: *const c_void) -> Option<*mut Tag> {
 
 /// The object as what it is said to be.
 pub(super) fn borrow<'a, T>(object: *const T, kind: Kind, name: &str) -> Result<&'a T> {
+    peek(object, kind).ok_or_else(|| refused(object.is_null(), kind, name))
+}
+
+/// The same; `None`: it is not what it is said to be.
+#[inline(always)]
+pub(super) fn peek<'a, T>(object: *const T, kind: Kind) -> Option<&'a T> {
     match tag_of(object.cast()) {
         // SAFETY: the tag says that it is the T which this kind always is.
-        Some(tag) if unsafe { (*tag).magic } == MAGIC | kind as u64 => Ok(unsafe { &*object }),
-        _ => Err(refused(object.is_null(), kind, name)),
+        Some(tag) if unsafe { (*tag).magic } == MAGIC | kind as u64 => Some(unsafe { &*object }),
+        _ => None,
     }
 }
 
@@ -111,6 +119,35 @@ fn refused(is_null: bool, kind: Kind, name: &str) -> Error {
     }
     let kind = kind.name();
     Error::InvalidArgument(format!("{name} is not a living {kind} of this library"))
+}
+
+/// Frees a text, which takes no more than the allocator; `false`: it is none, or it takes a look to tell.
+#[inline(always)]
+pub(super) fn free_if_text(object: *mut c_void) -> bool {
+    if is_near_page_start(object as usize) {
+        return false;
+    }
+    match tag_of(object) {
+        // SAFETY: the tag is whole; it is spoiled first, so that a second free is recognised.
+        Some(tag) if unsafe { (*tag).magic } == MAGIC | Kind::Text as u64 => unsafe {
+            release(tag);
+            true
+        },
+        _ => false,
+    }
+}
+
+/// # Safety
+///
+/// The tag must be that of an object that nobody uses any more.
+#[inline(always)]
+unsafe fn release(tag: *mut Tag) {
+    // SAFETY: as above.
+    unsafe {
+        let free = (*tag).free;
+        ptr::write_volatile(&raw mut (*tag).magic, 0);
+        free(tag);
+    }
 }
 
 /// Frees any object that the library handed out. What it did not is a bug in the host that cannot be left alone.
@@ -125,16 +162,19 @@ pub(super) fn free(object: *mut c_void) {
         std::process::abort();
     };
     // SAFETY: the tag is whole; it is spoiled first, so that a second free is recognised.
-    unsafe {
-        let free = (*tag).free;
-        ptr::write_volatile(&raw mut (*tag).magic, 0);
-        free(tag);
-    }
+    unsafe { release(tag) };
 }
 
 /// Whether the object's tag is known to be in no memory. A large text has pages of its own, which its first free gives
 /// back: its tag is at their start, where only the allocator's header may stand before it. Nor need there be a page
 /// before a foreign pointer to the start of one. Everything else is in memory that stays.
 fn is_gone(object: usize) -> bool {
-    object % sys::page_size() <= 2 * size_of::<Tag>() && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
+    is_near_page_start(object)
+        && object % sys::page_size() <= 2 * size_of::<Tag>()
+        && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
+}
+
+/// Whether a page may start so near before the address, by the smallest size that pages have on any system.
+fn is_near_page_start(object: usize) -> bool {
+    object % 4096 <= 2 * size_of::<Tag>()
 }

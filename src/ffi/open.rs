@@ -33,8 +33,8 @@ pub const FLAGSTORE_READ_FRESH: i32 = 0;
 /// store through mmap may not, is not seen.
 pub const FLAGSTORE_READ_CHECKED: i32 = 1;
 /// A read takes the flags from memory: a thread of the library reads the file when the system
-/// announces a change. This store's own changes are seen at once. Changes of others are seen when that
-/// thread has run, commonly within a millisecond, and after a second at the latest where no event
+/// announces a change. This store's own changes are seen at once. Changes of others are seen when
+/// that thread has run, commonly within a millisecond, and after a second at the latest where no event
 /// announces them (a directory further up is renamed). Until then, and where there are no events
 /// (their number is limited, network file systems have none: one warning in the log), reads are
 /// as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.
@@ -59,8 +59,14 @@ pub const FLAGSTORE_OPEN_READ_ONLY: u32 = 2;
 /// A store of flags. Any number of threads may use it at once without locking. Calls that take it
 /// as `const` only read. Free it with flagstore_free when no thread is inside a call on it.
 #[allow(non_camel_case_types)]
-pub struct flagstore_t {
-    store: Arc<dyn FlagStore>,
+pub struct flagstore_t(pub(super) Backend);
+
+/// The store behind a handle: those of the library by their own types, so that a read need not go through a table of
+/// functions.
+pub(super) enum Backend {
+    Memory(Arc<InMemoryFlagStore>),
+    File(Arc<FileFlagStore>),
+    Other(Arc<dyn FlagStore>),
 }
 
 /// Options of a file store. Set all of it to zero, then `size` to
@@ -93,7 +99,7 @@ pub struct flagstore_file_options_t {
 /// caller frees it with flagstore_free. NULL on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_memory_open(error: *mut *mut flagstore_error_t) -> *mut flagstore_t {
-    guard(error, ptr::null_mut(), || Ok(into_raw(InMemoryFlagStore::new())))
+    guard(error, ptr::null_mut(), || Ok(into_raw(Backend::Memory(Arc::new(InMemoryFlagStore::new())))))
 }
 
 /// Opens the JSON file at `path` with the default options, and creates it ("{}") if it is
@@ -127,21 +133,30 @@ pub extern "C" fn flagstore_file_open_with(
 }
 
 fn open_file(path: *const c_char, options: FileOptions) -> Result<*mut flagstore_t> {
-    Ok(into_raw(FileFlagStore::open_with(arguments::text(path, "path")?, options)?))
+    let store = FileFlagStore::open_with(arguments::text(path, "path")?, options)?;
+    Ok(into_raw(Backend::File(Arc::new(store))))
 }
 
-pub(super) fn into_raw(store: impl FlagStore + 'static) -> *mut flagstore_t {
-    object::into_raw(Kind::Store, flagstore_t { store: Arc::new(store) })
+pub(super) fn into_raw(backend: Backend) -> *mut flagstore_t {
+    object::into_raw(Kind::Store, flagstore_t(backend))
 }
 
 /// The core of the caller's handle.
 pub(super) fn handle<'a>(store: *const flagstore_t) -> Result<&'a dyn FlagStore> {
-    object::borrow(store, Kind::Store, "store").map(|handle| handle.store.as_ref())
+    object::borrow(store, Kind::Store, "store").map(|handle| match &handle.0 {
+        Backend::Memory(store) => store.as_ref() as &dyn FlagStore,
+        Backend::File(store) => store.as_ref(),
+        Backend::Other(store) => store.as_ref(),
+    })
 }
 
 /// The core of the caller's handle, for a watch that may outlive it.
 pub(super) fn shared(store: *const flagstore_t) -> Result<Arc<dyn FlagStore>> {
-    object::borrow(store, Kind::Store, "store").map(|handle| Arc::clone(&handle.store))
+    object::borrow(store, Kind::Store, "store").map(|handle| match &handle.0 {
+        Backend::Memory(store) => Arc::clone(store) as Arc<dyn FlagStore>,
+        Backend::File(store) => Arc::clone(store) as Arc<dyn FlagStore>,
+        Backend::Other(store) => Arc::clone(store),
+    })
 }
 
 impl flagstore_file_options_t {

@@ -4,9 +4,11 @@
 //! is any text, the empty one included; a value is one JSON value. Each call is atomic: other
 //! threads and processes see all of it or nothing.
 
+use super::arguments::Key;
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
+use super::peek::peek;
 use super::{arguments, object};
 use crate::{FlagStore, Result, Value, ValueRef};
 use std::borrow::Cow;
@@ -22,7 +24,7 @@ pub extern "C" fn flagstore_get(
     key: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
-    guard(error, ptr::null_mut(), || get(handle(store)?, arguments::text(key, "key")?, &mut 0))
+    get(store, Key::Terminated(key), &mut 0, error)
 }
 
 /// Stores the JSON value that `json` spells under `key`, whatever was there before; both are
@@ -63,7 +65,30 @@ pub extern "C" fn flagstore_len(store: *const flagstore_t, error: *mut *mut flag
 }
 
 /// The value as text for the caller, its length in `length`; NULL if there is no such flag.
-pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Result<*mut c_char> {
+#[inline(always)]
+pub(super) fn get(
+    store: *const flagstore_t,
+    key: Key,
+    length: &mut usize,
+    error: *mut *mut flagstore_error_t,
+) -> *mut c_char {
+    match peek(store, key, error, |value| into_raw(value.text(), length).ok()) {
+        Some(found) => found.unwrap_or(ptr::null_mut()),
+        None => get_slowly(store, key, length, error),
+    }
+}
+
+#[inline(never)]
+fn get_slowly(
+    store: *const flagstore_t,
+    key: Key,
+    length: &mut usize,
+    error: *mut *mut flagstore_error_t,
+) -> *mut c_char {
+    guard(error, ptr::null_mut(), || visit(handle(store)?, key.text()?, length))
+}
+
+fn visit(store: &dyn FlagStore, key: &str, length: &mut usize) -> Result<*mut c_char> {
     let (mut found, mut written) = (Ok(ptr::null_mut()), None);
     store.visit(key, &mut |value| match value.map(ValueRef::compact_json) {
         None => {}
@@ -75,6 +100,7 @@ pub(super) fn get(store: &dyn FlagStore, key: &str, length: &mut usize) -> Resul
     written.map_or(found, |json| into_raw(&json, length))
 }
 
+#[inline(always)]
 fn into_raw(json: &str, length: &mut usize) -> Result<*mut c_char> {
     *length = json.len();
     object::text_into_raw(json)

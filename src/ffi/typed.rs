@@ -6,10 +6,13 @@
 //!
 //! Only flagstore_get_string allocates memory that the caller frees.
 
+use super::arguments::Key;
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
+use super::peek::peek;
 use super::{arguments, object};
+use crate::value::StoredValue;
 use crate::{Error, FlagStore, Kind, Result, Value, ValueRef};
 use std::ffi::c_char;
 use std::ptr;
@@ -37,7 +40,7 @@ pub extern "C" fn flagstore_get_bool(
     fallback: bool,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, fallback, || get_bool(handle(store)?, arguments::text(key, "key")?, fallback))
+    get_bool(store, Key::Terminated(key), fallback, error)
 }
 
 /// The integer under `key`: any JSON number that is integral and in range, also 3.0 and 3e2.
@@ -49,7 +52,7 @@ pub extern "C" fn flagstore_get_int64(
     fallback: i64,
     error: *mut *mut flagstore_error_t,
 ) -> i64 {
-    guard(error, fallback, || get_int64(handle(store)?, arguments::text(key, "key")?, fallback))
+    get_int64(store, Key::Terminated(key), fallback, error)
 }
 
 /// The number under `key` as the nearest double; one that is too large for a double (1e400) is
@@ -61,7 +64,7 @@ pub extern "C" fn flagstore_get_double(
     fallback: f64,
     error: *mut *mut flagstore_error_t,
 ) -> f64 {
-    guard(error, fallback, || get_double(handle(store)?, arguments::text(key, "key")?, fallback))
+    get_double(store, Key::Terminated(key), fallback, error)
 }
 
 /// The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
@@ -76,21 +79,11 @@ pub extern "C" fn flagstore_get_string(
     fallback: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
-    let found = guard(error, ptr::null_mut(), || {
-        let key = arguments::text(key, "key")?;
-        if !fallback.is_null() {
-            arguments::text(fallback, "fallback")?;
-        }
-        read_text(handle(store)?, key, |string| match string.contains('\0') {
-            true => Err(mismatch(key, Kind::String, "a string without U+0000")),
-            false => object::text_into_raw(string),
-        })
-    });
-    if !found.is_null() || fallback.is_null() {
-        return found;
-    }
-    // The error of the failed read stands; only the copy is still to be made.
-    guard(ptr::null_mut(), ptr::null_mut(), || object::text_into_raw(arguments::text(fallback, "fallback")?))
+    let is_text = fallback.is_null() || Key::Terminated(fallback).bytes().is_some_and(<[u8]>::is_ascii);
+    // NULL goes the other way, which says what is wrong.
+    let checked = Key::Terminated(if is_text { key } else { ptr::null() });
+    let found = peek(store, checked, error, |value| object::text_into_raw(plain_string(value)?).ok());
+    found.flatten().unwrap_or_else(|| get_string_slowly(store, key, fallback, error))
 }
 
 /// The type of the value under `key`, one of FLAGSTORE_TYPE_*; FLAGSTORE_TYPE_ABSENT (0) if there
@@ -101,12 +94,10 @@ pub extern "C" fn flagstore_get_type(
     key: *const c_char,
     error: *mut *mut flagstore_error_t,
 ) -> i32 {
-    guard(error, -1, || {
-        let mut kind = FLAGSTORE_TYPE_ABSENT;
-        handle(store)?
-            .visit(arguments::text(key, "key")?, &mut |value| kind = value.map_or(kind, |value| code(value.kind())))?;
-        Ok(kind)
-    })
+    match peek(store, Key::Terminated(key), error, |value| Some(code(value.kind()))) {
+        Some(found) => found.unwrap_or(FLAGSTORE_TYPE_ABSENT),
+        None => get_type_slowly(store, key, error),
+    }
 }
 
 /// Stores a boolean. true: done. false: failed, as flagstore_set.
@@ -163,24 +154,96 @@ fn set(store: &dyn FlagStore, key: *const c_char, value: Value) -> Result<bool> 
     store.set(arguments::text(key, "key")?, value).map(|()| true)
 }
 
-pub(super) fn get_bool(store: &dyn FlagStore, key: &str, fallback: bool) -> Result<bool> {
-    read(store, key, "a boolean", |value| value.as_bool()).map(|found| found.unwrap_or(fallback))
+#[inline(always)]
+pub(super) fn get_bool(
+    store: *const flagstore_t,
+    key: Key,
+    fallback: bool,
+    error: *mut *mut flagstore_error_t,
+) -> bool {
+    match peek(store, key, error, |value| value.as_bool()) {
+        Some(found) => found.unwrap_or(fallback),
+        None => get_slowly(store, key, fallback, error, "a boolean", |value| value.as_bool()),
+    }
 }
 
-pub(super) fn get_int64(store: &dyn FlagStore, key: &str, fallback: i64) -> Result<i64> {
-    read(store, key, "an integer that fits 64 bits", |value| value.as_i64()).map(|found| found.unwrap_or(fallback))
+#[inline(never)]
+pub(super) fn get_int64(store: *const flagstore_t, key: Key, fallback: i64, error: *mut *mut flagstore_error_t) -> i64 {
+    match peek(store, key, error, |value| value.value().as_i64()) {
+        Some(found) => found.unwrap_or(fallback),
+        None => get_slowly(store, key, fallback, error, "an integer that fits 64 bits", |value| value.as_i64()),
+    }
 }
 
-pub(super) fn get_double(store: &dyn FlagStore, key: &str, fallback: f64) -> Result<f64> {
-    read(store, key, "a number that fits a double", |value| value.as_f64()).map(|found| found.unwrap_or(fallback))
+#[inline(never)]
+pub(super) fn get_double(
+    store: *const flagstore_t,
+    key: Key,
+    fallback: f64,
+    error: *mut *mut flagstore_error_t,
+) -> f64 {
+    match peek(store, key, error, |value| value.value().as_f64()) {
+        Some(found) => found.unwrap_or(fallback),
+        None => get_slowly(store, key, fallback, error, "a number that fits a double", |value| value.as_f64()),
+    }
 }
 
-/// The string under `key` made into text for the caller by `copy`; NULL if there is no such flag.
-pub(super) fn read_text(
-    store: &dyn FlagStore,
-    key: &str,
-    copy: impl Fn(&str) -> Result<*mut c_char>,
-) -> Result<*mut c_char> {
+/// The string that a value is, if it is one without escapes.
+pub(super) fn plain_string(value: StoredValue<'_>) -> Option<&str> {
+    let string = value.text().strip_prefix('"')?.strip_suffix('"')?;
+    (!string.contains('\\')).then_some(string)
+}
+
+/// A getter the long way.
+#[inline(never)]
+fn get_slowly<T: Copy>(
+    store: *const flagstore_t,
+    key: Key,
+    fallback: T,
+    error: *mut *mut flagstore_error_t,
+    wanted: &'static str,
+    typed: fn(ValueRef<'_>) -> Option<T>,
+) -> T {
+    guard(error, fallback, || Ok(read(handle(store)?, key.text()?, wanted, typed)?.unwrap_or(fallback)))
+}
+
+#[inline(never)]
+fn get_string_slowly(
+    store: *const flagstore_t,
+    key: *const c_char,
+    fallback: *const c_char,
+    error: *mut *mut flagstore_error_t,
+) -> *mut c_char {
+    let found = guard(error, ptr::null_mut(), || {
+        let key = arguments::text(key, "key")?;
+        if !fallback.is_null() {
+            arguments::text(fallback, "fallback")?;
+        }
+        let copy = |string: &str| match string.contains('\0') {
+            true => Err(mismatch(key, Kind::String, "a string without U+0000")),
+            false => object::text_into_raw(string),
+        };
+        Ok(read_text(handle(store)?, key, copy)?.unwrap_or(ptr::null_mut()))
+    });
+    if !found.is_null() || fallback.is_null() {
+        return found;
+    }
+    // The error of the failed read stands; only the copy is still to be made.
+    guard(ptr::null_mut(), ptr::null_mut(), || object::text_into_raw(arguments::text(fallback, "fallback")?))
+}
+
+#[inline(never)]
+fn get_type_slowly(store: *const flagstore_t, key: *const c_char, error: *mut *mut flagstore_error_t) -> i32 {
+    guard(error, -1, || {
+        let mut kind = FLAGSTORE_TYPE_ABSENT;
+        handle(store)?
+            .visit(arguments::text(key, "key")?, &mut |value| kind = value.map_or(kind, |value| code(value.kind())))?;
+        Ok(kind)
+    })
+}
+
+/// What `copy` makes of the string under `key`; `None`: there is no such flag.
+pub(super) fn read_text<T>(store: &dyn FlagStore, key: &str, copy: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
     let text = |value: ValueRef<'_>| value.to_text().map(|text| text.map(|text| copy(&text))).transpose();
     let found = read(store, key, "a string", text).map_err(|error| match error {
         Error::TypeMismatch { found: Kind::String, .. } => {
@@ -188,7 +251,7 @@ pub(super) fn read_text(
         }
         other => other,
     });
-    found?.unwrap_or(Ok(Ok(ptr::null_mut())))?
+    found?.transpose()?.transpose()
 }
 
 /// What `typed` makes of the value while the store lends it; `None`: there is no such flag.

@@ -4,10 +4,13 @@
 //! needs no NUL behind it, and no byte past its length is read. NULL is refused even with length
 //! 0: pass "" for the empty key. What is returned ends with a NUL that its length does not count.
 
+use super::arguments::Key;
 use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::open::{flagstore_t, handle};
+use super::peek::peek;
 use super::{arguments, object, store, typed};
+use crate::Result;
 use std::ffi::c_char;
 use std::ptr;
 
@@ -22,9 +25,7 @@ pub extern "C" fn flagstore_get_n(
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
     let mut length = 0;
-    let found = guard(error, ptr::null_mut(), || {
-        store::get(handle(store)?, arguments::text_with_length(key, key_len, "key")?, &mut length)
-    });
+    let found = store::get(store, Key::WithLength(key, key_len), &mut length, error);
     arguments::write_len(json_len, length);
     found
 }
@@ -69,9 +70,7 @@ pub extern "C" fn flagstore_get_bool_n(
     fallback: bool,
     error: *mut *mut flagstore_error_t,
 ) -> bool {
-    guard(error, fallback, || {
-        typed::get_bool(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
-    })
+    typed::get_bool(store, Key::WithLength(key, key_len), fallback, error)
 }
 
 /// As flagstore_get_int64: the value, or `fallback`.
@@ -83,9 +82,7 @@ pub extern "C" fn flagstore_get_int64_n(
     fallback: i64,
     error: *mut *mut flagstore_error_t,
 ) -> i64 {
-    guard(error, fallback, || {
-        typed::get_int64(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
-    })
+    typed::get_int64(store, Key::WithLength(key, key_len), fallback, error)
 }
 
 /// As flagstore_get_double: the value, or `fallback`.
@@ -97,9 +94,7 @@ pub extern "C" fn flagstore_get_double_n(
     fallback: f64,
     error: *mut *mut flagstore_error_t,
 ) -> f64 {
-    guard(error, fallback, || {
-        typed::get_double(handle(store)?, arguments::text_with_length(key, key_len, "key")?, fallback)
-    })
+    typed::get_double(store, Key::WithLength(key, key_len), fallback, error)
 }
 
 /// The string under `key`, without its quotes and escapes; it may contain NULs. The caller frees
@@ -114,13 +109,17 @@ pub extern "C" fn flagstore_get_string_n(
     value_len: *mut usize,
     error: *mut *mut flagstore_error_t,
 ) -> *mut c_char {
-    let length = std::cell::Cell::new(0);
-    let found = guard(error, ptr::null_mut(), || {
-        typed::read_text(handle(store)?, arguments::text_with_length(key, key_len, "key")?, |string| {
-            length.set(string.len());
-            object::text_into_raw(string)
-        })
-    });
-    arguments::write_len(value_len, length.get());
-    found
+    let key = Key::WithLength(key, key_len);
+    let found = match peek(store, key, error, |value| copy(typed::plain_string(value)?).ok()) {
+        Some(found) => found,
+        None => guard(error, None, || typed::read_text(handle(store)?, key.text()?, copy)),
+    };
+    let (string, length) = found.unwrap_or((ptr::null_mut(), 0));
+    arguments::write_len(value_len, length);
+    string
+}
+
+/// A copy of the string for the caller, and its length.
+fn copy(string: &str) -> Result<(*mut c_char, usize)> {
+    Ok((object::text_into_raw(string)?, string.len()))
 }

@@ -14,6 +14,7 @@ pub(crate) use write::register_fork_handlers;
 
 use crate::json::ParseError;
 use crate::stop_token::StopToken;
+use crate::value::StoredValue;
 use crate::{Batch, Error, FlagStore, Result, Snapshot, Value, ValueRef};
 use arc_swap::ArcSwapOption;
 use events::SpareWatcher;
@@ -112,6 +113,18 @@ impl FileFlagStore {
     /// The absolute path of the file, as opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What `read` makes of the flag's value, without a copy of it, if the cache of the read mode has it at hand.
+    /// `Some(None)`: there is no such flag, and the key is ASCII; a key that is found is text already. `None`: `read`
+    /// has none, the key may not be text, or the cache does not know.
+    #[cfg(feature = "capi")]
+    #[inline(always)]
+    pub(crate) fn peek<T>(&self, key: &[u8], read: impl FnOnce(StoredValue<'_>) -> Option<T>) -> Option<Option<T>> {
+        match self.cache.peek()?.flags().peek(key)? {
+            Some(value) => read(value).map(Some),
+            None => key.is_ascii().then_some(None),
+        }
     }
 
     /// Has `look` see the flags as the read mode finds them. `None`: there is no file.

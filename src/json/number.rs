@@ -60,6 +60,12 @@ fn parse_exponent(text: &str) -> i64 {
 
 /// The exact integer that a JSON number means, if it is one and fits: `3`, `3.0` and `3e2` do.
 pub(crate) fn to_i64(number: &str) -> Option<i64> {
+    // Most are digits alone.
+    number.parse().ok().or_else(|| decimal_to_i64(number))
+}
+
+#[cold]
+fn decimal_to_i64(number: &str) -> Option<i64> {
     let decimal = Decimal::parse(number);
     if decimal.len() == 0 {
         return Some(0);
@@ -83,6 +89,14 @@ const INTEGERS_ONLY: usize = 20;
 
 /// The nearest double, ties to even, whatever the host's rounding mode is; `None` if the number is too large for one.
 pub(crate) fn to_f64(number: &str) -> Option<f64> {
+    match number.parse::<i64>() {
+        // Such integers are doubles. The sign of a zero is left to the other way.
+        Ok(integer) if integer != 0 && integer.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => Some(integer as f64),
+        _ => decimal_to_f64(number),
+    }
+}
+
+fn decimal_to_f64(number: &str) -> Option<f64> {
     let decimal = Decimal::parse(number);
     let mut text = [b'0'; 1 + DECISIVE + 1 + "e-10000".len()];
     text[0] = if decimal.negative { b'-' } else { b'+' };

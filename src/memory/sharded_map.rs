@@ -1,21 +1,23 @@
+use crate::key::{self, KeyHasher};
 use crate::nul_terminated::NulTerminated;
+use crate::value::StoredValue;
 use crate::{Batch, Error, Result};
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// A change copies one shard and shares the others.
-const SHARDS: usize = 256;
+/// How many groups there are, and shards in each.
+const FANOUT: usize = 16;
 
-/// An immutable map of the flags. A changed one shares all but a few shards with the one before.
+/// An immutable map of the flags. A change copies one shard and the way to it, and shares all others: two short arrays
+/// are copied sooner than a long one, and other threads find more of what they have read already.
 #[derive(Clone)]
 pub(crate) struct ShardedMap {
-    shards: [Arc<Shard>; SHARDS],
+    groups: [Arc<Group>; FANOUT],
     len: usize,
-    hasher: RandomState,
+    hasher: KeyHasher,
 }
 
+type Group = [Arc<Shard>; FANOUT];
 type Shard = HashTable<Entry>;
 
 /// A key and its compact value in one text, with a NUL between them: one cache miss finds both.
@@ -39,15 +41,13 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn value(&self) -> &str {
-        let text = self.text.with_nul();
-        &text[self.key_len + 1..text.len() - 1]
+    fn value(&self) -> StoredValue<'_> {
+        StoredValue::Whole(self.text.with_nul().get(self.key_len + 1..).unwrap_or_default())
     }
 
     #[inline(always)]
-    fn has_key(&self, key: &str) -> bool {
-        // As bytes: a slice of the text would check for a character boundary.
-        self.key_len == key.len() && self.text.with_nul().as_bytes()[..self.key_len] == *key.as_bytes()
+    fn has_key(&self, key: &[u8]) -> bool {
+        self.text.with_nul().as_bytes().get(..self.key_len).is_some_and(|own| key::is_same(own, key))
     }
 
     /// The key and the value, each with the NUL behind it.
@@ -59,7 +59,8 @@ impl Entry {
 impl ShardedMap {
     pub(crate) fn new() -> Self {
         let empty = Arc::new(Shard::new());
-        Self { shards: std::array::from_fn(|_| Arc::clone(&empty)), len: 0, hasher: RandomState::default() }
+        let group = Arc::new(std::array::from_fn(|_| Arc::clone(&empty)));
+        Self { groups: std::array::from_fn(|_| Arc::clone(&group)), len: 0, hasher: KeyHasher::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -67,17 +68,18 @@ impl ShardedMap {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+        self.groups.iter().flat_map(|group| group.iter()).flat_map(|shard| shard.iter())
     }
 
     #[inline(always)]
-    pub(crate) fn find(&self, key: &str) -> Option<&Entry> {
-        let hash = self.hasher.hash_one(key);
-        self.shards[shard_index(hash)].find(hash, |entry| entry.has_key(key))
+    fn find(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.hasher.hash(key);
+        let (group, shard) = place(hash);
+        self.groups[group][shard].find(hash, |entry| entry.has_key(key))
     }
 
     #[inline(always)]
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<StoredValue<'_>> {
         self.find(key).map(Entry::value)
     }
 
@@ -96,24 +98,25 @@ impl ShardedMap {
 
     /// Returns whether that changed anything.
     fn insert(&mut self, key: &str, json: &str) -> Result<bool> {
-        if self.get(key) == Some(json) {
+        if self.get(key.as_bytes()).is_some_and(|value| value.text() == json) {
             return Ok(false);
         }
         let entry = Entry::new(key, json)?;
         self.remove(key);
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hasher.hash(key.as_bytes());
         let hasher = self.hasher.clone();
-        self.shard_mut(hash).insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
+        self.shard_mut(hash).insert_unique(hash, entry, |entry| hasher.hash(entry.key().as_bytes()));
         self.len += 1;
         Ok(true)
     }
 
     /// Returns whether there was such a flag.
     fn remove(&mut self, key: &str) -> bool {
+        let key = key.as_bytes();
         if self.find(key).is_none() {
             return false;
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hasher.hash(key);
         if let Ok(entry) = self.shard_mut(hash).find_entry(hash, |entry| entry.has_key(key)) {
             entry.remove();
         }
@@ -121,13 +124,15 @@ impl ShardedMap {
         true
     }
 
-    /// The shard of this hash, copied if it is shared.
+    /// The shard of this hash; it and its group are copied if they are shared.
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
-        Arc::make_mut(&mut self.shards[shard_index(hash)])
+        let (group, shard) = place(hash);
+        Arc::make_mut(&mut Arc::make_mut(&mut self.groups[group])[shard])
     }
 }
 
-/// From bits of the hash that the position within the shard does not depend on.
-fn shard_index(hash: u64) -> usize {
-    (hash >> 40) as usize % SHARDS
+/// The group and the shard in it, from bits of the hash that the position within the shard does not depend on.
+#[inline(always)]
+fn place(hash: u64) -> (usize, usize) {
+    ((hash >> 40) as usize % FANOUT, (hash >> 44) as usize % FANOUT)
 }

@@ -4,6 +4,7 @@ use super::check;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
+#[cfg(target_pointer_width = "64")]
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -110,7 +111,6 @@ pub(crate) fn stat_at(path: &Path) -> io::Result<FileStatus> {
 mod narrow {
     use super::*;
     use std::fs::Metadata;
-    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::MetadataExt;
 
     impl From<Metadata> for FileStatus {

@@ -1,8 +1,18 @@
 //! The few calls to the system that std lacks, each as a safe function. What is not POSIX's is in `linux`.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("flagstore needs Linux so far: src/sys/linux and src/file/events.rs are what a port replaces");
+#[cfg(all(target_pointer_width = "32", not(any(target_arch = "x86", target_arch = "arm"))))]
+compile_error!(
+    "flagstore's 32-bit ports are x86 and arm so far: others need their own structs in src/sys/linux/futex.rs"
+);
+
 mod event;
 mod file_system;
 mod fork_safe_mutex;
+mod hazard_arc;
+#[cfg(test)]
+mod hazard_arc_tests;
 mod linux;
 #[cfg(feature = "capi")]
 mod memory;
@@ -15,6 +25,7 @@ mod thread;
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
+pub(crate) use hazard_arc::{HazardArc, HazardGuard, Shared};
 pub(crate) use linux::{
     coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, is_local, share_lock, sync_file_system,
     thread_number,
@@ -27,9 +38,7 @@ pub(crate) use permissions::{PERMISSIONS, set_permissions};
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
-#[cfg(feature = "capi")]
-pub(crate) use thread::without_cancellation;
-pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_sigxfsz};
+pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_cancellation, without_sigxfsz};
 
 use std::io;
 

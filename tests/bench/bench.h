@@ -85,6 +85,7 @@ typedef struct {
     void *state;
     size_t lanes;          /* how many do it at once (0: one) */
     bool writes;           /* files: the disk has settled before each run */
+    bool cpu;              /* timed by what the first of its threads takes of a processor (see in_threads) */
     double ns[MAX_ROUNDS]; /* per operation, in each round */
     size_t count;
 } contestant;
@@ -98,7 +99,7 @@ double median(const double *values, size_t count);
 double quantile(const double *values, size_t count, double at);
 /* Runs the contestants in turn, in every round, for config.sample_ns * `factor` each. */
 void measure(contestant *contestants, size_t count, double factor);
-/* Starts `lanes` threads at once; each calls work(state, lane, count). */
+/* Starts `lanes` threads at once; each calls work(state, lane, count). The processor time of the first is kept. */
 void in_threads(size_t lanes, void (*work)(void *state, size_t lane, size_t count), void *state, size_t count);
 
 /* ---- results (report.c) ---- */
@@ -140,7 +141,8 @@ void sync_full_row(void);      /* 8 */
 void group_row(void);          /* 9 */
 void list_row(void);           /* 10 */
 void library_row(void);        /* 11 */
-/* The program as a child of row 11: prints the bytes that a store takes. `what`: a file, or a number of flags for
+void footprint_row(void);      /* 12 */
+/* The program as a child of row 12: prints the bytes that a store takes. `what`: a file, or a number of flags for
    the kind "memory". */
 int print_memory(const char *kind, const char *what);
 

@@ -109,7 +109,7 @@ void group_row(void) {
         [LMDB] = group_of("LMDB, 8 threads", &groups[LMDB], 8),
         [RAW] = group_of("raw fdatasync of a block", &groups[RAW], 1)};
     measure(all, ALL, 10);
-    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[ONE], LEAST(3.5));
+    report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[ONE], LEAST(5.5));
     report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[SQLITE], LEAST(1.5));
     report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[SQLITE_IN_TURN], LEAST(1.5));
     report(9, "SYNC_FULL set, 8 threads", 100, &all[EIGHT], &all[LMDB], LEAST(1.5));

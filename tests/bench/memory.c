@@ -202,8 +202,8 @@ void memory_bool_row(void) {
                             {.name = "GLib hash table + rwlock", .run = table_bool, .state = it},
                             {.name = "LMDB renew + get + reset", .run = lmdb_bool, .state = it}};
         measure(all, COUNT(all), 1);
-        report(1, "memory get_bool", flags, &all[0], &all[1], flags == 1000 ? MOST(0.5) : NONE);
-        report(1, "memory get_bool", flags, &all[0], &all[2], flags == 1000 ? MOST(0.1) : NONE);
+        report(1, "memory get_bool", flags, &all[0], &all[1], flags == 1000 ? MOST(0.4) : NONE);
+        report(1, "memory get_bool", flags, &all[0], &all[2], flags == 1000 ? MOST(0.13) : NONE);
         mdb_txn_abort(it->txn);
         mdb_env_close(it->env);
         close_stores(it);
@@ -215,17 +215,18 @@ void memory_threads_row(void) {
         size_t flags = config.sizes[i];
         if (flags != 1000 && flags != 100000) continue;
         stores *it = open_stores(flags);
-        contestant all[] = {{.name = "one thread", .run = ours_one, .state = it},
-                            {.name = "two threads", .run = ours_two, .state = it, .lanes = 2},
-                            {.name = "one thread", .run = table_one, .state = it},
-                            {.name = "two threads", .run = table_two, .state = it, .lanes = 2},
-                            {.name = "no writer", .run = ours_written, .state = it},
-                            {.name = "no writer", .run = table_written, .state = it}};
-        measure(all, COUNT(all), 5); /* starting the threads takes no part of it */
+        /* By processor time: whether others leave both processors to the threads is not in question. */
+        contestant all[] = {{.name = "one thread", .run = ours_one, .state = it, .cpu = true},
+                            {.name = "two threads", .run = ours_two, .state = it, .lanes = 2, .cpu = true},
+                            {.name = "one thread", .run = table_one, .state = it, .cpu = true},
+                            {.name = "two threads", .run = table_two, .state = it, .lanes = 2, .cpu = true},
+                            {.name = "no writer", .run = ours_written, .state = it, .cpu = true},
+                            {.name = "no writer", .run = table_written, .state = it, .cpu = true}};
+        measure(all, COUNT(all), 5);
         report(2, "memory get_bool, two threads", flags, &all[1], &all[0], flags == 1000 ? LEAST(1.9) : RATE);
         report(2, "(GLib hash table + rwlock, two threads)", flags, &all[3], &all[2], RATE);
-        report(2, "memory get_bool while a thread sets", flags, &all[4], &all[0], NONE);
-        report(2, "(GLib hash table + rwlock while a thread sets)", flags, &all[5], &all[2], NONE);
+        report(2, "memory get_bool while a thread sets", flags, &all[4], &all[0], flags == 1000 ? LEAST(0.8) : RATE);
+        report(2, "(GLib hash table + rwlock while a thread sets)", flags, &all[5], &all[2], RATE);
         close_stores(it);
     }
 }
@@ -237,7 +238,7 @@ void memory_copies_row(void) {
         contestant all[] = {{.name = "ours", .run = ours_get, .state = it},
                             {.name = "hash table + rwlock + strdup + free", .run = table_get, .state = it}};
         measure(all, COUNT(all), 1);
-        report(3, "memory get + free", flags, &all[0], &all[1], flags == 1000 ? MOST(0.7) : NONE);
+        report(3, "memory get + free", flags, &all[0], &all[1], flags == 1000 ? MOST(0.65) : NONE);
         close_stores(it);
     }
 }

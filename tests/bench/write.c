@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,6 +114,12 @@ static contestant writing(const char *name, void (*run)(void *, size_t), writer 
     return (contestant){.name = name, .run = run, .state = it, .writes = true};
 }
 
+static bool rename_flushes(void) {
+    enum { EXT4 = 0xEF53 };
+    struct statfs about;
+    return statfs(config.dir, &about) == 0 && about.f_type == EXT4;
+}
+
 void sync_none_row(void) {
     for (size_t i = 0; i < config.size_count; i++) {
         const dataset *data = dataset_of(config.sizes[i]);
@@ -123,8 +130,9 @@ void sync_none_row(void) {
         contestant all[] = {writing("ours", ours_set, &ours), writing("bare write + rename", bare_set, &bare),
                             writing("the Python reference", reference_set, &reference)};
         measure(all, COUNT(all), 1);
-        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[1], stated ? MOST(2) : NONE);
-        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[2], stated ? LEAST(10) : RATE);
+        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[1], stated ? MOST(1.1) : NONE);
+        /* ext4 flushes when a file is renamed over another, which takes most of the time. */
+        report(7, "file set, SYNC_NONE", data->count, &all[0], &all[2], stated && !rename_flushes() ? LEAST(14) : RATE);
         /* The reference replaces its file as well: no replacement can be faster than this. */
         report(7, "(bare write + rename)", data->count, &all[1], &all[2], RATE);
         close_reference(&reference);
@@ -140,7 +148,7 @@ void sync_full_row(void) {
         contestant all[] = {writing("ours", ours_set, &ours),
                             writing("bare write + fsync + rename + fsync(dir)", bare_set, &bare)};
         measure(all, COUNT(all), 3);
-        report(8, "file set, SYNC_FULL", data->count, &all[0], &all[1], MOST(1.1));
+        report(8, "file set, SYNC_FULL", data->count, &all[0], &all[1], MOST(data->count <= 10000 ? 1.1 : 1.3));
         close_writer(&bare);
         close_writer(&ours);
     }

@@ -11,11 +11,13 @@
 #include <dirent.h>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace check {
 
@@ -58,7 +60,7 @@ std::int32_t throws(std::int32_t code, const std::string &part, Call call, const
         call();
     } catch (const flagstore::error &error) {
         that(error.code() == code, file, line,
-             "expected " + expected + ", got " + flagstore_error_name(error.code()) + ": " + error.what());
+             "expected " + expected + ", got " + error.name() + ": " + error.what());
         that(std::string(error.what()).find(part) != std::string::npos, file, line,
              "expected a message with <" + part + ">, got <" + error.what() + ">");
         return error.os_code();
@@ -154,6 +156,24 @@ inline flagstore::store open_forwarding(flagstore::store owned) {
     return flagstore::store(flagstore_backend_open(&backend, nullptr));
 }
 
+/* The same as a class. */
+class forwarding final : public flagstore::backend {
+public:
+    explicit forwarding(flagstore::store owned) : below_(std::move(owned)) {}
+    flagstore::optional<std::string> get(const std::string &key) override { return below_.get(key); }
+    void set(const std::string &key, const std::string &json) override { below_.set(key, json); }
+    bool remove(const std::string &key) override { return below_.remove(key); }
+    std::vector<std::pair<std::string, std::string>> list_all() override {
+        std::vector<std::pair<std::string, std::string>> flags;
+        for (auto flag : below_.snapshot())
+            flags.emplace_back(flag.key(), flag.json());
+        return flags;
+    }
+
+private:
+    flagstore::store below_;
+};
+
 inline flagstore::store open_cached(const std::string &path, std::int32_t read_mode) {
     flagstore::file_options options;
     options.read_mode = read_mode;
@@ -171,6 +191,10 @@ static const kind KINDS[] = {
     {"file checked", [](const directory &here) { return open_cached(here / "flags.json", FLAGSTORE_READ_CHECKED); }},
     {"file watched", [](const directory &here) { return open_cached(here / "flags.json", FLAGSTORE_READ_WATCHED); }},
     {"custom", [](const directory &here) { return open_forwarding(flagstore::store::file(here / "flags.json")); }},
+    {"backend", [](const directory &here) {
+         return flagstore::store::custom(std::unique_ptr<flagstore::backend>(
+             new forwarding(flagstore::store::file(here / "flags.json"))));
+     }},
 };
 
 inline int report(const char *what) {

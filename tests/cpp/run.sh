@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles every C++ test with each standard and compiler there is, warnings as errors, and runs it.
+# Compiles flagstore.hpp with each standard, compiler and warning there is, and runs every C++ test.
 # Needs FLAGSTORE_LIB_DIR and FLAGSTORE_INCLUDE_DIR.
 set -eu
 
@@ -34,12 +34,39 @@ for compiler in g++ clang++; do
 done
 [ -n "$compilers" ] || { echo "tests/cpp/run.sh: no C++ compiler" >&2; exit 1; }
 
+# Everything in the header, with every warning, as each standard that a compiler knows; the compilers side by side.
+knows() { "$1" "-std=$2" -fsyntax-only -x c++ /dev/null 2>/dev/null; }
+everything() {
+    for standard in c++11 c++14 c++17 c++20 c++23; do
+        knows "$1" $standard || standard=c++2b # as c++23 was called before
+        knows "$1" $standard || continue
+        compile "$1" $standard -Weffc++ -fsyntax-only "$here/everything.cpp" || return 1
+        echo "$1 -std=$standard"
+    done
+    # Without exceptions one sentence says so, and nothing else.
+    said=$(echo '#include "flagstore.hpp"' |
+        "$1" -std=c++11 -fno-exceptions "-I$FLAGSTORE_INCLUDE_DIR" -fsyntax-only -x c++ - 2>&1) && return 1
+    case $(printf '%s\n' "$said" | grep -c 'error:') in 1) ;; *) printf '%s\n' "$said" >&2; return 1 ;; esac
+    case $said in *"reports failures by exceptions"*) ;; *) printf '%s\n' "$said" >&2; return 1 ;; esac
+    echo "$1 -fno-exceptions: refused"
+}
+# The header leaves nothing of flagstore.h out; it writes a bool or an integer as JSON, for keys with U+0000 in them.
+compile "${compilers##* }" c++11 -c "$here/everything.cpp" -o "$work/everything.o"
+"$here/../common/complete.sh" "$work/everything.o" flagstore_set_bool flagstore_set_int64
+
+jobs=
 for compiler in $compilers; do
-    for standard in c++11 c++14 c++17 c++20; do
+    everything "$compiler" &
+    jobs="$jobs $!"
+done
+for job in $jobs; do
+    wait "$job" || { echo "tests/cpp/run.sh: flagstore.hpp does not compile cleanly" >&2; exit 1; }
+done
+
+for compiler in $compilers; do
+    for standard in c++11 c++17; do # the header differs between these
         echo "$compiler -std=$standard"
-        tests=wrapper
-        case $standard in c++11 | c++17) tests="wrapper contract changes" ;; esac # the header differs between these
-        for test in $tests; do
+        for test in wrapper contract values changes host; do
             program "$compiler" "$standard" "$work/$test" "$here/$test.cpp"
         done
     done

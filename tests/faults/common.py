@@ -154,12 +154,11 @@ def compile_c(folder, name, *flags, linked=True):
 def compile_go(folder, name):
     """The program of tests/faults/NAME.go with the Go binding."""
     module = os.path.join(folder, "go-" + name)
-    os.makedirs(os.path.join(module, "flagstore"))
-    for part in ["flagstore.go", "changes.go"]:
-        shutil.copy(os.path.join(ROOT, "include", "go", part), os.path.join(module, "flagstore"))
+    os.makedirs(module)
     shutil.copy(os.path.join(HERE, name + ".go"), module)
     with open(os.path.join(module, "go.mod"), "w", encoding="ascii") as file:
-        file.write("module faults\n\ngo 1.19\n")
+        file.write("module faults\n\ngo 1.19\n\nrequire flagstore v0.2.0\n\n"
+                   f'replace flagstore => "{os.path.join(ROOT, "include", "go")}"\n')
     program = os.path.join(folder, name + ".go.out")
     environment = {"GOCACHE": os.path.join(folder, "go-cache")} if not os.environ.get("HOME") else {}
     call("go", "build", "-o", program, ".", cwd=module,

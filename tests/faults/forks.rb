@@ -4,7 +4,7 @@
 #
 #   forks.rb serve PATH CHILDREN
 #   forks.rb orphan PATH           a server whose child, once it is there, says so and lives on until the input ends
-require_relative "../../include/ruby/flagstore"
+require_relative "../../include/ruby/lib/flagstore"
 
 THREADS = 3
 AT_ONCE = 3

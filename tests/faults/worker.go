@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"faults/flagstore"
+	"flagstore"
 )
 
 const ownKeys = 3

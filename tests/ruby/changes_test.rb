@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../../include/ruby/flagstore_backend"
-require_relative "../../include/ruby/flagstore_changes"
+require_relative "../../include/ruby/lib/flagstore"
 require_relative "promises"
 require_relative "waiting"
 
@@ -24,7 +23,7 @@ module Changes
     keys.each { |key| @store.set_json(key, JSON.generate(key)) }
     snapshot = @store.snapshot
     keys.each { |key| assert_equal [JSON.generate(key), key], [snapshot.find(key), snapshot[key]] }
-    ["\0", "a\0a", "b", "é\0", "\xff"].each { |key| assert_nil snapshot.find(key), key.inspect }
+    ["\0", "a\0a", "b", "é\0"].each { |key| assert_nil snapshot.find(key), key.inspect }
   end
 
   def test_a_snapshot_is_searched_by_prefix

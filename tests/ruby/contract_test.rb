@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../../include/ruby/flagstore_backend"
+require_relative "../../include/ruby/lib/flagstore"
 require_relative "promises"
 require "pathname"
 
@@ -44,12 +44,26 @@ class BindingTest < Minitest::Test
 
   def test_what_cannot_be_a_key_or_a_value_is_refused_by_ruby
     [nil, 1, ["a"]].each { |key| assert_raises(TypeError) { @store[key] } }
-    assert_raises(ArgumentError) { @store.set_bool("a\0b", true) }
-    assert_raises(ArgumentError) { @store.set_string("a", "b\0c") }
-    assert_raises(TypeError) { @store.set_bool("a", 1) }
-    assert_raises(RangeError) { @store.set_int64("a", 2**63) }
+    [1, nil, "true"].each { |value| assert_raises(TypeError) { @store.set_bool("a", value) } }
+    [1.0, nil, "1"].each { |value| assert_raises(TypeError) { @store.set_int64("a", value) } }
+    [2**63, -2**63 - 1].each { |value| assert_raises(RangeError) { @store.set_int64("a", value) } }
+    [nil, :text].each { |value| assert_raises(TypeError) { @store.set_double("a", value) } }
+    [nil, 1].each { |value| assert_raises(TypeError) { @store.set_string("a", value) } }
     assert_raises(JSON::GeneratorError) { @store["a"] = Float::NAN }
     assert_equal 0, @store.size
+  end
+
+  # The C calls that take a terminated key are not the ones that Ruby users meet.
+  def test_typed_calls_take_keys_and_text_with_nuls
+    @store.set_bool("\0b", true)
+    @store.set_int64("\0i", -7)
+    @store.set_double("\0d", 1e16)
+    @store.set_string("\0s", "a\0")
+    @store["\0n"] = nil
+    assert_equal %w[true -7 1e+16 "a\u0000" null], %w[b i d s n].map { |key| @store.get_json("\0#{key}") }
+    assert_equal %i[bool number number string null absent], %w[b i d s n x].map { |key| @store.type("\0#{key}") }
+    @store.update("\0a" => [], "\0o" => {})
+    assert_equal %i[array object], %w[a o].map { |key| @store.type("\0#{key}") }
   end
 
   def test_a_file_may_be_named_by_a_pathname

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "../../include/ruby/flagstore_backend"
+require_relative "../../include/ruby/lib/flagstore"
 require_relative "promises"
 
 # A store opened before fork, with threads inside it at that moment, serves every child as well as its parent.

@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require_relative "../../include/ruby/flagstore_changes"
-
 # A backend that keeps its flags in another store, of a file. It fails if its calls overlap.
 class Forwarding
   attr_reader :closed

@@ -3,9 +3,8 @@
 use crate::file::history::FileHistory;
 use crate::file::load::{self, OpenedFile};
 use crate::file::stamp::Stamp;
-use crate::sys::{FileTimes, ForkSafeMutex, ProcessLocal};
+use crate::sys::{FileTimes, ForkSafeMutex, HazardArc, HazardGuard, ProcessLocal};
 use crate::{Snapshot, document, json, sys};
-use arc_swap::{ArcSwap, Guard};
 use std::ffi::CString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ pub(in crate::file) struct CachedFile {
 }
 
 /// A cached file in use, borrowed without a lock.
-pub(in crate::file) type CachedRef = Guard<Arc<CachedFile>>;
+pub(in crate::file) type CachedRef<'a> = HazardGuard<'a, CachedFile>;
 
 impl CachedFile {
     pub(in crate::file) fn flags(&self) -> &Snapshot {
@@ -36,7 +35,7 @@ pub(in crate::file) struct CheckedCache {
     max_bytes: usize,
     history: Arc<FileHistory>,
     /// Each was read later than the one before.
-    cached: ArcSwap<CachedFile>,
+    cached: HazardArc<CachedFile>,
     /// One thread at a time reads the file; the others would take as long, and as much memory.
     loader: ForkSafeMutex,
     /// A device whose files are not cached, for nobody knows whose clock their times come from.
@@ -52,7 +51,7 @@ impl CheckedCache {
             c_path,
             max_bytes,
             history,
-            cached: ArcSwap::from_pointee(nothing),
+            cached: HazardArc::new(nothing),
             loader: ForkSafeMutex::new(),
             foreign_device: AtomicU64::new(0),
         }
@@ -63,20 +62,26 @@ impl CheckedCache {
     }
 
     /// The cached file, without a stat.
-    pub(super) fn cached(&self) -> CachedRef {
+    #[inline(always)]
+    pub(super) fn cached(&self) -> CachedRef<'_> {
         self.cached.load()
     }
 
     /// The cached file, if the file at the path still has its stamp.
-    pub(super) fn unchanged(&self) -> Option<CachedRef> {
+    pub(super) fn unchanged(&self) -> Option<CachedRef<'_>> {
         let cached = self.cached.load();
-        self.stamp().filter(|stamp| *stamp == cached.stamp).map(|_| cached)
+        self.has_stamp_of(&cached).then_some(cached)
+    }
+
+    /// Whether the file still is that of `cached`.
+    pub(super) fn has_stamp_of(&self, cached: &CachedFile) -> bool {
+        self.stamp().is_some_and(|stamp| stamp == cached.stamp)
     }
 
     /// The file as it is now, read if need be. `None`: it cannot be cached (it is missing, corrupt, only just
     /// changed, on another machine) and must be read without a cache, which retries or reports the problem.
     #[inline]
-    pub(super) fn current(&self) -> Option<CachedRef> {
+    pub(super) fn current(&self) -> Option<CachedRef<'_>> {
         // In this order: the stamp of a moment after the content was cached.
         let cached = self.cached.load();
         let stamp = self.stamp()?;
@@ -88,7 +93,7 @@ impl CheckedCache {
     }
 
     #[cold]
-    fn reload(&self, seen: &Stamp) -> Option<CachedRef> {
+    fn reload(&self, seen: &Stamp) -> Option<CachedRef<'_>> {
         if seen.device() == self.foreign_device.load(Relaxed) {
             return None;
         }
@@ -96,9 +101,8 @@ impl CheckedCache {
         if let Some(cached) = self.unchanged() {
             return Some(cached);
         }
-        let new = Arc::new(self.read()?);
-        self.cached.store(Arc::clone(&new));
-        Some(Guard::from_inner(new))
+        self.cached.store(self.read()?);
+        Some(self.cached.load())
     }
 
     /// `None` is not an error: the caller falls back to an uncached read.

@@ -50,12 +50,25 @@ impl ReadCache {
 
     /// The flags as the file holds them now. `None`: the file must be read.
     #[inline]
-    pub(super) fn current(&self) -> Option<CachedRef> {
+    pub(super) fn current(&self) -> Option<CachedRef<'_>> {
         match self {
             Self::Fresh => None,
             Self::Checked(cache) => cache.current(),
             Self::Watched(cache) => cache.current(),
         }
+    }
+
+    /// The same, if they are at hand.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<CachedRef<'_>> {
+        let (cache, is_valid) = match self {
+            Self::Fresh => return None,
+            Self::Checked(cache) => (cache, false),
+            Self::Watched(cache) => (cache.known_valid()?, true),
+        };
+        // In this order: the stamp of a moment after the content was cached.
+        let cached = cache.cached();
+        (is_valid || cache.has_stamp_of(&cached)).then_some(cached)
     }
 
     /// The file's stamp by events alone, without a stat.

@@ -45,11 +45,17 @@ impl WatchedCache {
     }
 
     #[inline]
-    pub(super) fn current(&self) -> Option<CachedRef> {
-        if self.shared.validity.holds() { Some(self.shared.cache.cached()) } else { self.current_by_stat() }
+    pub(super) fn current(&self) -> Option<CachedRef<'_>> {
+        self.known_valid().map(CheckedCache::cached).or_else(|| self.current_by_stat())
     }
 
-    fn current_by_stat(&self) -> Option<CachedRef> {
+    /// The cache, if what is in it is known to be what the file holds.
+    #[inline(always)]
+    pub(super) fn known_valid(&self) -> Option<&CheckedCache> {
+        self.shared.validity.holds().then_some(&self.shared.cache)
+    }
+
+    fn current_by_stat(&self) -> Option<CachedRef<'_>> {
         let cached = self.shared.cache.current()?;
         // Another thread may have cached an older version, and be about to declare it valid.
         self.invalidate_unless(Some(&cached.stamp));

@@ -20,9 +20,14 @@ const OTHER_LOCAL: [u32; 9] =
 
 /// The number of the open file's kind of file system. `None`: the system refuses to tell.
 fn file_system(file: &File) -> Option<u32> {
-    let mut info = MaybeUninit::<libc::statfs>::uninit();
+    // Elsewhere the plain name has the numbers of large file systems too.
+    #[cfg(not(target_env = "gnu"))]
+    use libc::{fstatfs as fstatfs64, statfs as statfs64};
+    #[cfg(target_env = "gnu")]
+    use libc::{fstatfs64, statfs64};
+    let mut info = MaybeUninit::<statfs64>::uninit();
     // SAFETY: the descriptor is open; the struct is read only if the call has filled it.
-    unsafe { (libc::fstatfs(file.as_raw_fd(), info.as_mut_ptr()) == 0).then(|| info.assume_init().f_type as u32) }
+    unsafe { (fstatfs64(file.as_raw_fd(), info.as_mut_ptr()) == 0).then(|| info.assume_init().f_type as u32) }
 }
 
 /// Whether the file or directory is known to be on a file system of this machine: then its times are of this machine's
@@ -81,6 +86,30 @@ pub(crate) fn sync_file_system(file: &File) -> io::Result<()> {
 pub(crate) fn coarse_clock() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the struct is valid; the clock exists since Linux 2.6.32.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &mut now) };
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &mut now) };
+    if result != 0 && size_of::<libc::time_t>() < 8 {
+        return coarse_clock_after_2038();
+    }
     Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// The same where the C library's struct has ended; Linux 5.1 and later.
+fn coarse_clock_after_2038() -> Duration {
+    /// clock_gettime64, which has this number on every 32-bit processor and is none elsewhere.
+    const CLOCK_GETTIME64: libc::c_long = 403;
+    let mut now = [0u64; 2];
+    // SAFETY: the call fills seconds and nanoseconds, of 64 bits each.
+    unsafe { libc::syscall(CLOCK_GETTIME64, libc::CLOCK_REALTIME_COARSE, &raw mut now) };
+    Duration::new(now[0], now[1] as u32)
+}
+
+#[cfg(all(test, target_pointer_width = "32"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_are_one() {
+        let (before, now, after) = (coarse_clock(), coarse_clock_after_2038(), coarse_clock());
+        assert!(before <= now && now <= after, "{before:?} {now:?} {after:?}");
+    }
 }

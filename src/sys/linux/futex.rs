@@ -1,6 +1,7 @@
 //! Sleeping on a word of memory, without a lock that a fork could leave behind.
 
 use crate::sys::sleep;
+use std::ffi::c_long;
 use std::io;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
@@ -9,11 +10,18 @@ use std::time::Duration;
 /// How long a wait sleeps where the system refuses to wait for a change.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// A span of time as this system call takes it: on 32-bit processors the C library's struct may be a wider one.
+#[repr(C)]
+struct KernelTime {
+    seconds: c_long,
+    nanoseconds: c_long,
+}
+
 /// Sleeps while `word` is `expected`, at most for `timeout`; may also wake for no reason.
 pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let limit = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos() as _,
+    let limit = timeout.map(|timeout| KernelTime {
+        seconds: timeout.as_secs().try_into().unwrap_or(c_long::MAX),
+        nanoseconds: timeout.subsec_nanos() as c_long,
     });
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: the word lives during the call; the timeout is NULL or valid.
@@ -41,7 +49,7 @@ pub(crate) fn futex_wake_all(word: &AtomicU32) {
 /// Where the system refuses to say, the answer is `false`.
 #[cfg(feature = "capi")]
 pub(crate) fn is_unmapped(address: usize) -> bool {
-    let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let no_time = KernelTime { seconds: 0, nanoseconds: 0 };
     let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: the kernel reads the word if it is there; the timeout is valid.
     let result = unsafe { libc::syscall(libc::SYS_futex, address, wait, u32::MAX, &raw const no_time) };

@@ -1,23 +1,25 @@
 # frozen_string_literal: true
 
-require_relative "flagstore"
-
-# A backend of your own, in Ruby: a store over any object that has some of these methods.
-#
-#   get(key)        JSON text, nil: there is no such flag
-#   set(key, json)
-#   remove(key)     whether it existed
-#   list_all        pairs of key and JSON text, such as a Hash
-#   close           called once, when the store and its last watch are freed
-#
-# What a method raises fails the call: a Flagstore::Error with its code, anything else as BACKEND. A call on the store
-# without its method is NOT_IMPLEMENTED. Calls never overlap, but come from any thread.
 module Flagstore
-  def self.backend(object)
-    Store.new(Backend.open(object))
+  # A store over any object that has some of these methods:
+  #
+  #   get(key)        JSON text, nil: there is no such flag
+  #   set(key, json)
+  #   remove(key)     whether it existed
+  #   list_all        pairs of key and JSON text, such as a Hash
+  #   close           called once, when the store and its last watch are freed
+  #
+  # What a method raises fails the call: a Flagstore::Error with its code, anything else as BACKEND; the exception is the
+  # cause of the call's. A call on the store without its method is Error::NotImplemented. Calls never overlap, but come
+  # from any thread. What interrupts the caller (Timeout, Thread#raise) interrupts the method, and fails the call;
+  # Thread#kill waits until it has come back.
+  # @return [Store, Object] with a block what that returns, as with Flagstore.file
+  def self.backend(object, &block)
+    opened(block) { Store.new(Backend.open(object)) }
   end
 
   # The functions of flagstore_backend_t, which all stores share; the context is the number of the object they serve.
+  # @api private
   module Backend
     class Table < FFI::Struct
       layout :size, :size_t, :context, :pointer, :get, :pointer, :set, :pointer, :remove, :pointer, :list_all, :pointer,
@@ -26,14 +28,16 @@ module Flagstore
 
     C.call :backend_open, [Table.by_ref], :pointer
     C.function :reply, %i[pointer buffer_in size_t buffer_in size_t], :void
-    C.function :error_new, %i[int32 string], :pointer
 
     SERVED = {}
     FUNCTIONS = {}
 
     def self.open(object)
       SERVED[number = Object.new.object_id] = object # no number comes twice
-      C.checked { |slot| C.backend_open(table(object, number), slot.error) }
+      C.checked { |slot| C::Owner.new(C.backend_open(table(object, number), slot.error)) }
+    rescue Error
+      SERVED.delete(number)
+      raise
     end
 
     def self.table(object, number)
@@ -47,18 +51,19 @@ module Flagstore
     # work[object, ...] as a C function whose exceptions become error objects.
     def self.offer(name, *arguments, &work)
       FUNCTIONS[name] = FFI::Function.new(:bool, [:pointer, *arguments, :pointer]) do |context, *given, error|
-        work.call(SERVED.fetch(context.address), *given)
-        true
-      rescue Exception => e # nothing may be thrown through the library
-        error.write_pointer(error_object(e))
-        false
+        how, exception = C.contained { C.outside { work.call(SERVED.fetch(context.address), *given) } }
+        error.write_pointer(failed(exception)) unless how == :value
+        how == :value
       end
     end
 
-    def self.error_object(exception)
+    def self.failed(exception)
+      exception ||= Error.new("the backend was left by throw, break or Thread.exit, or by Timeout")
+      C.leave_cause(exception)
       own = exception.is_a?(Error)
       message = own ? exception.message : "#{exception.class}: #{exception.message}"
-      C.error_new(own ? exception.code : Error::BACKEND, message.dup.force_encoding(Encoding::UTF_8).scrub.tr("\0", "\ufffd"))
+      message = message.dup.force_encoding(Encoding::UTF_8).scrub.tr("\0", "\ufffd")
+      C.error_new(own ? exception.code : Error::BACKEND, message)
     end
 
     def self.text(pointer, length) = pointer.read_bytes(length).force_encoding(Encoding::UTF_8)
@@ -88,9 +93,8 @@ module Flagstore
 
     FUNCTIONS[:close] = FFI::Function.new(:void, [:pointer]) do |context|
       object = SERVED.delete(context.address)
-      object.close if object.respond_to?(:close)
-    rescue Exception => e
-      warn "flagstore: the backend's close failed: #{e.full_message}"
+      how, error = C.contained { object.close if object.respond_to?(:close) }
+      warn "flagstore: the backend's close failed: #{error.full_message}" if how == :raised
     end
   end
   private_constant :Backend

@@ -1,0 +1,6 @@
+//go:build cgo && flagstore_pkgconfig
+
+package flagstore
+
+// #cgo pkg-config: flagstore
+import "C"
