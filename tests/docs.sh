@@ -338,7 +338,7 @@ for document in $documents CHANGELOG.md; do
             ;;
         flags.yaml) # what is in a ConfigMap is a file of flags
             sed -n 's/^    //p' "$block" >"$work/flags.json"
-            LD_LIBRARY_PATH=$lib "$work/bin/flagctl" check "$work/flags.json" || fail "$name: its flags are not canonical"
+            LD_LIBRARY_PATH=$lib "$work/bin/flagctl" check "$work/flags.json" || fail "$name is not canonical"
             ;;
         *) fail "no rule for the block $name" ;;
         esac
