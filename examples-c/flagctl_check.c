@@ -129,8 +129,10 @@ static void report(const char *path, const char *text, const char *canonical) {
     size_t line = 1, column = 1; /* all before it is canonical and so ASCII: a byte is a character */
     for (const char *c = text; c < at; c++) {
         column++;
-        if (*c == '\n')
-            column = 1, line++;
+        if (*c == '\n') {
+            column = 1;
+            line++;
+        }
     }
     printf("%s:%zu:%zu: not canonical: %s", path, line, column, why);
     if (members > left)
@@ -182,7 +184,7 @@ static char *read_both(const char *path, size_t *len, flagstore_snapshot_t **sna
 
 static int check_file(const char *path, bool fixing) {
     flagstore_snapshot_t *snapshot = NULL;
-    size_t len, canonical_len;
+    size_t len, canonical_len = 0;
     char *text = read_both(path, &len, &snapshot);
     char *canonical = text != NULL ? canonical_text(snapshot, &canonical_len) : NULL;
     int status = canonical != NULL ? DONE : FAILED;

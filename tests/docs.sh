@@ -128,7 +128,8 @@ check_mjs() {
     modules=$root/target/node/node_modules
     if [ ! -d "$modules/koffi" ]; then
         if [ "${FLAGSTORE_TESTS:-}" != all ] || ! command -v npm >/dev/null ||
-            ! timeout 120 npm install --prefix "$root/target/node" --no-save --fetch-retries=0 koffi@3 >"$work/said" 2>&1; then
+            ! timeout 120 npm install --prefix "$root/target/node" --no-save --fetch-retries=0 koffi@3 \
+                >"$work/said" 2>&1; then
             echo "SKIPPED a sample: no koffi; npm install --prefix target/node koffi@3"
             return 0
         fi
@@ -332,9 +333,13 @@ for document in $documents CHANGELOG.md; do
         *%*) check_excerpt "$block" ;;
         go.mod) ;; # of the program in Go
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
-        *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console | *.mjs | *.lua | *.php | *.cs) "check_${name##*.}" "$block" "${name%.*}" ;;
-        flags.yaml) sed -n 's/^    //p' "$block" >"$work/flags.json" # a ConfigMap: what is in it is a file of flags
-            LD_LIBRARY_PATH=$lib "$work/bin/flagctl" check "$work/flags.json" || fail "the flags in $name are not canonical" ;;
+        *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console | *.mjs | *.lua | *.php | *.cs)
+            "check_${name##*.}" "$block" "${name%.*}"
+            ;;
+        flags.yaml) # what is in a ConfigMap is a file of flags
+            sed -n 's/^    //p' "$block" >"$work/flags.json"
+            LD_LIBRARY_PATH=$lib "$work/bin/flagctl" check "$work/flags.json" || fail "$name is not canonical"
+            ;;
         *) fail "no rule for the block $name" ;;
         esac
     done 3<"$work/order" # programs that run here must not read the list
@@ -345,7 +350,8 @@ done
 document=README.md
 same "$root/examples-c/quickstart.c" "$work/blocks/README.md/quickstart.c" "quickstart.c in examples-c and the README"
 # Tables of the error codes have all of them.
-grep -o '^#define FLAGSTORE_[A-Z_]* [0-9]*$' "$include/flagstore.h" | sed -n '/_OK 0$/,/_INTERNAL 99$/p' | sed 's/#define //' >"$work/codes"
+sed -n '/^#define FLAGSTORE_OK 0$/,/_INTERNAL 99$/s/^#define \(FLAGSTORE_[A-Z_]* [0-9]*\)$/\1/p' \
+    "$include/flagstore.h" >"$work/codes"
 for document in README.md examples-c/recipes.md; do
     sed -n 's/^| *\([0-9]*\) *| `\(FLAGSTORE_[A-Z_]*\)` .*/\2 \1/p' "$root/$document" >"$work/got"
     same "$work/codes" "$work/got" "error codes"
