@@ -14,10 +14,10 @@ fn a_result_may_be_as_long_as_the_limit() {
     }
     assert_eq!(compact(" [ 1 , \"\\u0041\" ] ", 7).as_deref(), Ok("[1,\"A\"]"));
     // The same where room is made step by step.
-    let mut writer = Writer::new(Style::File, 1000);
-    assert!((0..100).all(|_| writer.raw("0123456789").is_ok()));
+    let mut writer = Writer::new(Style::File, 20);
+    assert!((0..2).all(|_| writer.raw("0123456789").is_ok()));
     assert_eq!(writer.raw("0"), Err(ParseError::TooLarge));
-    assert_eq!(writer.len(), 1000);
+    assert_eq!(writer.len(), 20);
 }
 
 #[test]
