@@ -18,8 +18,9 @@ fn name_the_library() {
     let version = if major == "0" { format!("0.{minor}") } else { major };
     let arguments = [
         format!("-soname,libflagstore.so.{version}"),
-        // Calls inside the library stay inside it, whatever the host exports.
-        "-Bsymbolic-functions".into(),
+        // Calls inside the library stay inside it, whatever the host exports. It exports functions alone, so this is the
+        // same as -Bsymbolic-functions, which zig's linker does not know.
+        "-Bsymbolic".into(),
         // Thread-local data and threads outlive a dlclose; the code must too.
         "-z,nodelete".into(),
     ];

@@ -3,6 +3,7 @@
  *     cc -std=c99 flagctl*.c -lflagstore -o flagctl
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,10 @@ static const char help[] =
     "  export         print every flag as one JSON object on one line\n"
     "  import         replace every flag by those of the JSON object on standard input,\n"
     "                 in one write\n"
+    "  check FILE... [--fix]\n"
+    "                 say where a file is written otherwise than flagstore writes it: layout,\n"
+    "                 order of keys, escapes, repeated keys. --fix rewrites it, beside any\n"
+    "                 other writer, by setting and deleting a flag \"flagctl check --fix\"\n"
     "\n"
     "  --help, --version\n"
     "\n"
@@ -40,7 +45,8 @@ static const char help[] =
     "command is always that command: write a file called list as ./list. Only set, apply\n"
     "and import create a missing file.\n"
     "\n"
-    "Exit status: 0 found or done, 1 no such flag or not as expected, 2 error.\n";
+    "Exit status: 0 found or done, 1 no such flag or not as expected, 2 error. Of check:\n"
+    "0 each file is canonical (with --fix: now), 1 one is not, 2 one is corrupt or unreadable.\n";
 
 int fail(flagstore_error_t *error) {
     fprintf(stderr, "flagctl: %s\n", flagstore_error_message(error));
@@ -60,13 +66,22 @@ static int get(flagstore_t *flags, char **words) {
     return DONE;
 }
 
+bool has_file(const char *file) {
+    if (file != NULL && *file != '\0')
+        return true;
+    fputs("flagctl: no file: name one first, or set FLAGSTORE_FILE\n", stderr);
+    return false;
+}
+
 char *read_all(FILE *input, const char *name, size_t *len) {
     size_t room = 4096;
     char *text = malloc(room);
     for (*len = 0; text != NULL; room *= 2) {
         *len += fread(text + *len, 1, room - *len, input);
-        if (*len < room)
+        if (*len < room) {
+            text[*len] = '\0';
             break;
+        }
         char *larger = realloc(text, room * 2);
         if (larger == NULL)
             free(text);
@@ -189,7 +204,7 @@ static int type(flagstore_t *flags, char **words) {
 
 typedef struct {
     const char *name, *usage;
-    int (*run)(flagstore_t *flags, char **words);
+    int (*run)(flagstore_t *flags, char **words); /* NULL: check_files */
     int least, most; /* how many words follow the name */
     uint32_t open;
 } command_t;
@@ -207,6 +222,7 @@ static const command_t commands[] = {
     {"apply", "apply FILE|-", apply_batch, 1, 1, 0},
     {"export", "export", export_all, 0, 0, READING},
     {"import", "import", import_all, 0, 0, 0},
+    {"check", "check FILE... [--fix]", NULL, 0, INT_MAX, 0},
 };
 
 static const command_t *find_command(const char *name) {
@@ -216,7 +232,7 @@ static const command_t *find_command(const char *name) {
     return NULL;
 }
 
-static int run(const command_t *command, const char *file, char **words) {
+static int run_on_store(const command_t *command, const char *file, char **words) {
     flagstore_file_options_t options = {0};
     options.size = sizeof options;
     options.flags = command->open;
@@ -227,7 +243,11 @@ static int run(const command_t *command, const char *file, char **words) {
         return fail(error);
     int status = command->run(flags, words);
     flagstore_free(flags);
+    return status;
+}
 
+static int run(const command_t *command, const char *file, char **words) {
+    int status = command->run != NULL ? run_on_store(command, file, words) : check_files(file, words);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "flagctl: cannot write the answer: %s\n", strerror(errno));
         return FAILED;
@@ -264,9 +284,9 @@ int main(int argc, char **argv) {
                 command->usage, command->name, command->name);
         return FAILED;
     }
-    if (file == NULL || *file == '\0') {
-        fputs("flagctl: no file: name one first, or set FLAGSTORE_FILE\n", stderr);
+    if (command->run == NULL && words != argv + 2)
+        *--words = argv[1]; /* one more file */
+    else if (command->run != NULL && !has_file(file))
         return FAILED;
-    }
     return run(command, file, words);
 }

@@ -249,8 +249,8 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
 #define FLAGSTORE_READ_CHECKED 1
 
 /* A read takes the flags from memory: a thread of the library reads the file when the system
-   announces a change. This store's own changes are seen at once. Changes of others are seen when that
-   thread has run, commonly within a millisecond, and after a second at the latest where no event
+   announces a change. This store's own changes are seen at once. Changes of others are seen when
+   that thread has run, commonly within a millisecond, and after a second at the latest where no event
    announces them (a directory further up is renamed). Until then, and where there are no events
    (their number is limited, network file systems have none: one warning in the log), reads are
    as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.

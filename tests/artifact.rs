@@ -49,6 +49,21 @@ fn the_loader_finds_the_library_by_its_soname_and_never_unloads_it() {
     }
 }
 
+/// The library as `./install.sh build` makes it: FLAGSTORE_SHIPPED is its directory.
+#[test]
+fn what_is_shipped_names_no_path_of_its_builder() {
+    let Some(directory) = std::env::var_os("FLAGSTORE_SHIPPED") else {
+        assert!(std::env::var_os("FLAGSTORE_TESTS").is_none_or(|tests| tests != "all"), "FLAGSTORE_SHIPPED is not set");
+        return;
+    };
+    let shipped = fs::read(std::path::Path::new(&directory).join("libflagstore.so")).expect("it has been built");
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".into());
+    for path in [root().to_str().expect("text"), &home, "/.cargo/", "/.rustup/"] {
+        let found = shipped.windows(path.len()).any(|bytes| bytes == path.as_bytes());
+        assert!(!found, "{path}");
+    }
+}
+
 #[test]
 fn calls_inside_the_library_cannot_be_intercepted() {
     if !installed("relocations", &["readelf"]) {

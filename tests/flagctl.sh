@@ -156,6 +156,76 @@ for words in '--count 0' '--count' '--count x' 'a b' '--count 1 b c'; do
 done
 rm w.json
 
+# check says where a file is not canonical, and --fix rewrites it and keeps every flag.
+differs() { # differs POSITION WHY TEXT: with the escapes of printf
+    printf '%b' "$3" >x.json
+    cp x.json before
+    list=$(flagctl x.json export)
+    expect 1 "x.json:$1: not canonical: $2" '' 'flagctl check x.json'
+    cmp x.json before
+    expect 0 "x.json:$1: not canonical: $2" '' 'flagctl check --fix x.json'
+    expect 0 '' '' 'flagctl check x.json'
+    expect 0 "$list" '' 'flagctl x.json export'
+}
+layout='white space or line breaks differ'
+escapes='characters are escaped otherwise'
+order='the keys are not in order'
+repeated='a key stands more than once; its last value counts'
+differs 1:2 "$layout" '{"b":1,"a":2}'
+differs 3:1 "$layout" '{\n  "a": 1,\n\t"b": 2\n}\n'
+differs 1:2 "$layout" '{\r\n  "a": 1\r\n}\r\n'
+differs 3:2 "$layout" '{\n  "a": "x"\n}'
+differs 2:9 "$layout" '{\n  "a": [1.10, 1e5]\n}\n\n'
+differs 2:8 "$escapes" '{\n  "a": "é"\n}\n'
+differs 3:3 "$escapes" '{\n  "a\\u00e9": "\\u00fc",\n  "b\\u00E9": 1\n}\n'
+differs 2:8 "$escapes" '{\n  "a": "\\/ \\ud83d"\n}\n'
+differs 2:8 "$escapes" '{\n  "a": "\\uD83D"\n}\n'
+differs 3:5 "$order" '{\n  "a": {\n    "y": 1,\n    "x": 2\n  }\n}\n'
+differs 2:9 "$repeated (1 repeated in all)" '{\n  "a": 1,\n  "a": 1\n}\n'
+differs 2:8 "$repeated (1 repeated in all)" '{\n  "a": 1,\n  "b": 2,\n  "a": 3\n}\n'
+differs 3:11 "$repeated (2 repeated in all)" '{\n  "e": {\n    "x": {},\n    "x": {\n      "y": [],\n      "y": 1\n    }\n  }\n}\n'
+
+# check of several files tells of each; what is corrupt, missing or no file stays as it is, and is worse than the rest.
+printf '{\n  "a": "\\ud83d",\n  "b": 1e400\n}\n' >good.json
+echo '{"a": 1}' >bad.json
+printf '{"a": 1,\n "\\ud83d": 2}' >corrupt.json
+cp good.json ../good.json
+expect 0 '' '' 'flagctl check good.json ../good.json'
+expect 0 '' '' 'flagctl good.json check'
+expect 0 '' '' 'FLAGSTORE_FILE=good.json flagctl check'
+expect 1 "bad.json:1:2: not canonical: $layout" '' 'flagctl bad.json check good.json'
+expect 1 "bad.json:1:2: not canonical: $layout" '' 'FLAGSTORE_FILE=corrupt.json flagctl check good.json bad.json ../good.json'
+expect 2 "bad.json:1:2: not canonical: $layout" 'flagctl: *corrupt.json:2:*' 'flagctl check corrupt.json bad.json'
+expect 2 '' 'flagctl: *missing.json*' 'flagctl check --fix missing.json good.json'
+expect 2 '' 'flagctl: *' 'flagctl check .'
+expect 2 '' 'flagctl: no file:*' 'flagctl check'
+expect 2 '' 'flagctl: no file:*' 'flagctl check --fix'
+expect 2 '' 'flagctl: check does not know "--fxi"*' 'flagctl check --fxi bad.json'
+cp corrupt.json before
+expect 2 "bad.json:1:2: not canonical: $layout" 'flagctl: *corrupt.json:2:*' 'flagctl check corrupt.json bad.json good.json --fix'
+cmp corrupt.json before
+cmp good.json ../good.json
+expect 0 '' '' 'flagctl check bad.json'
+[ ! -e missing.json ] || fail "files after check" "no missing.json" "$(ls)"
+[ ! -e .good.json.lock ] || fail "files after check of a canonical file" "no lock" "$(ls -A)"
+
+# check --fix cleans up after one that was interrupted.
+flagctl good.json set 'flagctl check --fix' true
+expect 1 'good.json: an interrupted --fix left the flag "flagctl check --fix"' '' 'flagctl check good.json'
+expect 0 'good.json: an interrupted --fix left the flag "flagctl check --fix"' '' 'flagctl check --fix good.json'
+cmp good.json ../good.json
+
+# check --fix beside other writers loses none of their changes, and keeps the file's permissions.
+printf '{"z": 1, "y": [2]}' >x.json
+chmod 640 x.json
+for i in 1 2 3 4 5 6 7 8; do flagctl x.json set "key$i" "$i"; done &
+for _ in 1 2 3 4; do flagctl check --fix x.json >/dev/null; done
+wait $! || fail "exit status of the other writer" 0 "$?"
+expect 0 '' '' 'flagctl check x.json'
+expect 0 10 '' 'flagctl x.json len'
+expect 0 640 '' 'stat -c %a x.json'
+rm x.json good.json bad.json corrupt.json before
+
 # Which file: the first argument, unless it is the name of a command.
 expect 2 '' 'flagctl: no file:*' 'flagctl len'
 expect 2 '' 'flagctl: no file:*' 'FLAGSTORE_FILE= flagctl len'

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 # What Debian calls it, and a program by which to know that it is there.
 needed=(
     abigail-tools:abidiff acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang cmake:cmake
-    e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go mandoc:mandoc pkg-config:pkg-config python3:python3 ruby:ruby
+    doxygen:doxygen e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go mandoc:mandoc
+    pkg-config:pkg-config python3:python3 ruby:ruby
     strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
 )
 missing=()
@@ -37,9 +38,14 @@ cargo clippy --all-targets --locked --quiet -- -D warnings
 cargo build --no-default-features --lib --locked --quiet --target-dir target/no-capi
 if nm -D --defined-only target/no-capi/debug/libflagstore.so | grep flagstore_; then exit 1; fi
 cargo clippy --no-default-features --all-targets --locked --quiet -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 
 section examples
 examples-c/run.sh
+
+section "the library as it is shipped"
+./install.sh build
+export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests
 cargo test --locked
@@ -47,7 +53,7 @@ cargo test --locked
 section sanitizers
 tests/sanitizers.sh
 
-section "the model of the lock's queue"
+section "the models of what is concurrent"
 tests/model/run.sh
 
 section faults

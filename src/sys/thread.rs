@@ -24,8 +24,9 @@ pub(crate) fn spawn(name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) ->
 
 /// Whether the thread is the one that asks. `std::thread::current` would leave a handle behind in a host's thread.
 pub(crate) fn is_current_thread<T>(thread: &JoinHandle<T>) -> bool {
+    // musl's own type is a pointer, std's is a number everywhere.
     // SAFETY: the thread has not been joined, so its number is still its own.
-    unsafe { libc::pthread_equal(thread.as_pthread_t(), libc::pthread_self()) != 0 }
+    unsafe { libc::pthread_equal(thread.as_pthread_t() as _, libc::pthread_self()) != 0 }
 }
 
 /// Sleeps. std's own sleep panics where a sandbox refuses the call; here another is tried, and then none.

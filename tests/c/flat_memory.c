@@ -63,6 +63,15 @@ static void changes(flagstore_t *store, int i) {
     if (i % 5 == 0) flagstore_delete(store, key, NULL);
 }
 
+static size_t in_use_of_malloc(void) {
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 33)
+    return mallinfo2().uordblks;
+#endif
+#endif
+    return 0; /* others do not count */
+}
+
 /* What malloc counts as in use tells a block lost by every other call, however few the calls (its caches make it
    jump by some kB); the resident size tells finer over many calls, and of memory that is not malloc's. */
 static void check_flat(const char *name, flagstore_t *store, int calls, void (*call)(flagstore_t *, int)) {
@@ -71,10 +80,10 @@ static void check_flat(const char *name, flagstore_t *store, int calls, void (*c
     for (int i = 0; i < WARM_UP; i++)
         call(store, i);
     long resident = resident_kb();
-    size_t in_use = mallinfo2().uordblks;
+    size_t in_use = in_use_of_malloc();
     for (int i = 0; i < calls; i++)
         call(store, i);
-    long more_in_use = (long)(mallinfo2().uordblks - in_use), more_resident = resident_kb() - resident;
+    long more_in_use = (long)(in_use_of_malloc() - in_use), more_resident = resident_kb() - resident;
     CHECK_THAT(more_in_use < calls * SMALLEST_BLOCK / 2, "%d calls: expected no more in use, got %ld bytes",
                calls, more_in_use);
     CHECK_THAT(more_resident < GROWTH_KB, "%d calls: expected less than %d kB more resident, got %ld kB",

@@ -58,7 +58,12 @@ static void a_store_is_freed_in_the_middle_of_changes(void) {
 static bool refuse_looks(void) {
     struct sock_filter rules[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        REFUSE(SYS_openat), REFUSE(SYS_newfstatat), REFUSE(SYS_statx),
+        REFUSE(SYS_openat), REFUSE(SYS_statx),
+#ifdef SYS_newfstatat
+        REFUSE(SYS_newfstatat),
+#else /* 32 bits */
+        REFUSE(SYS_fstatat64), REFUSE(SYS_stat64),
+#endif
 #ifdef SYS_open
         REFUSE(SYS_open), REFUSE(SYS_stat),
 #endif

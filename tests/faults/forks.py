@@ -100,7 +100,7 @@ def worker(stores, name, depth):
 
 def open_stores(path):
     file = Store.file(path, read_mode=int(os.environ["READ_MODE"]), durability=flagstore.SYNC_NONE,
-                      lock_timeout_ms=DEADLINE * 1000)
+                      lock_timeout=DEADLINE)
     stores = [Store.memory(), file]
     for store in stores:
         store.set("before", 1)

@@ -39,7 +39,7 @@ class Crashes:
         self.folder = os.path.join(folder, "store")
         os.mkdir(self.folder)
         self.path = os.path.join(self.folder, "flags.json")
-        self.store = flagstore.Store.file(self.path, lock_timeout_ms=common.DEADLINE * 1000,
+        self.store = flagstore.Store.file(self.path, lock_timeout=common.DEADLINE,
                                           durability=flagstore.SYNC_NONE)
         self.random = random.Random(SEED)
         self.known = {}

@@ -33,7 +33,7 @@ def outlive(command, path, rng, environment):
     time.sleep(rng.uniform(0, 0.005))  # any moment will do
     server.kill()
     server.wait()
-    with flagstore.Store.file(path, lock_timeout_ms=common.DEADLINE * 1000) as store:
+    with flagstore.Store.file(path, lock_timeout=common.DEADLINE) as store:
         store.set("before", 1)  # LOCKED if the child keeps its parent's lock
     server.stdin.close()
     common.wait_until(lambda: is_ready(server.stdout), f"the orphan ends its calls, seed {SEED}")

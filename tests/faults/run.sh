@@ -20,7 +20,7 @@ export FLAGSTORE_LIB_DIR LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:
 card=$(mktemp)
 trap 'rm -f "$card"' EXIT
 failed=()
-for script in "$here"/row*.py "$here"/row*.sh "$here"/odd[0-9_]*.py "$here"/refused_calls.py; do
+for script in "$here"/row*.py "$here"/row*.sh "$here"/odd[0-9_]*.py "$here"/refused_calls.py "$here"/listed_calls.py; do
     [ -x "$script" ] || continue
     started=$SECONDS
     # What a row has to say besides its line goes to stderr.

@@ -7,8 +7,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "include", "python"))
-from flagstore import CONFLICT, FlagstoreError, Store  # noqa: E402
-from flagstore_batch import Batch  # noqa: E402
+from flagstore import CONFLICT, Batch, FlagstoreError, Store  # noqa: E402
 
 OWN_KEYS = 3
 COUNTERS = ["c", "go", "python", "ruby"]
@@ -20,7 +19,7 @@ def die(*words):
 
 
 def open_store(path, durability):
-    return Store.file(path, read_mode=int(os.environ["READ_MODE"]), durability=int(durability), lock_timeout_ms=60_000)
+    return Store.file(path, read_mode=int(os.environ["READ_MODE"]), durability=int(durability), lock_timeout=60)
 
 
 def thread(work, *arguments):

@@ -136,7 +136,7 @@ class Scratch:
                 name = os.path.basename(source)[:-2]
                 program = os.path.join(self.programs, f"{name}-{way}")
                 subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-g", *flags, "-I", self.tree + "/include", source,
-                                "-o", program, "-L", self.libraries("checked"), "-lflagstore", "-lpthread", "-lm"], check=True)
+                                "-o", program, "-L", self.libraries("checked"), "-Wl,-rpath," + self.libraries("checked"), "-lflagstore", "-lpthread", "-lm"], check=True)
                 found.append((name, program))
         return found
 

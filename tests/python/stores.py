@@ -8,8 +8,8 @@ import time
 import unittest
 
 import flagstore
-from flagstore import FlagstoreError, Store
-from flagstore_backend import open_backend
+from flagstore import FlagstoreError, Store, open_backend
+from flagstore._native import lib
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
@@ -103,7 +103,7 @@ class StoreCase(FolderCase):
     def raw(self, name, *arguments):
         """Calls flagstore_`name` as C would: (result, error code)."""
         error = ctypes.c_void_p(0xDEAD)  # outputs may be uninitialised memory
-        result = getattr(flagstore.lib, "flagstore_" + name)(*arguments, ctypes.byref(error))
-        code = flagstore.lib.flagstore_error_code(error)
-        flagstore.lib.flagstore_free(error)
+        result = getattr(lib, "flagstore_" + name)(*arguments, ctypes.byref(error))
+        code = lib.flagstore_error_code(error)
+        lib.flagstore_free(error)
         return result, code

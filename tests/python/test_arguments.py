@@ -7,7 +7,8 @@ import sys
 import unittest
 
 import flagstore
-from flagstore import INVALID_ARGUMENT, Store, lib
+from flagstore import INVALID_ARGUMENT, Store
+from flagstore._native import lib
 from stores import FolderCase, on_every_kind
 
 STORE = object()  # stands for the open store
@@ -47,7 +48,8 @@ NAMES = {0: "OK", 1: "INVALID_ARGUMENT", 2: "INVALID_JSON", 3: "CORRUPT", 4: "IO
 class Arguments:
     def arguments(self, name, null_at=None):
         """The C arguments of CALLS[name], with NULL at one index."""
-        return [None if at == null_at or argument is OPTIONAL else self.store.handle if argument is STORE else argument
+        store = self.store._pointer[0]
+        return [None if at == null_at or argument is OPTIONAL else store if argument is STORE else argument
                 for at, argument in enumerate(CALLS[name][0])]
 
     def test_null_for_a_required_pointer_is_an_error(self):
@@ -64,8 +66,8 @@ class Arguments:
             arguments = self.arguments(name, 1)
             arguments[2] = 0
             self.assertEqual(self.raw(name, *arguments), (CALLS[name][1], INVALID_ARGUMENT), name)
-        self.assertEqual(self.raw("set_n", self.store.handle, None, 0, b"2", 1), (False, INVALID_ARGUMENT))
-        self.assertEqual(self.raw("set_n", self.store.handle, b"", 0, None, 0), (False, INVALID_ARGUMENT))
+        self.assertEqual(self.raw("set_n", self.store._pointer[0], None, 0, b"2", 1), (False, INVALID_ARGUMENT))
+        self.assertEqual(self.raw("set_n", self.store._pointer[0], b"", 0, None, 0), (False, INVALID_ARGUMENT))
         self.assertEqual(self.store.list_all_json(), '{"":1}')
 
     def test_the_error_argument_may_be_null(self):
@@ -73,8 +75,8 @@ class Arguments:
             function = getattr(lib, "flagstore_" + name)
             with self.subTest(function=name):
                 self.assertEqual(function(*self.arguments(name, null_at=0), None), failure)
-        self.assertTrue(lib.flagstore_set(self.store.handle, b"key", b"1", None))
-        self.assertEqual(lib.flagstore_len(self.store.handle, None), 1)
+        self.assertTrue(lib.flagstore_set(self.store._pointer[0], b"key", b"1", None))
+        self.assertEqual(lib.flagstore_len(self.store._pointer[0], None), 1)
 
     def test_success_clears_the_error_argument(self):
         error = ctypes.c_void_p(0xDEAD)
@@ -85,7 +87,7 @@ class Arguments:
 
     def test_a_handle_of_another_kind_is_no_store(self):
         self.store.set("key", "text")
-        text = lib.flagstore_get(self.store.handle, b"key", None)
+        text = lib.flagstore_get(self.store._pointer[0], b"key", None)
         error = lib.flagstore_error_new(flagstore.CONFLICT, b"text")
         for handle in [text, error]:
             for name, (_, failure) in CALLS.items():
@@ -96,15 +98,16 @@ class Arguments:
 
     def test_the_sized_twins_report_lengths_and_read_no_further(self):
         length = ctypes.c_size_t(99)
-        self.assertTrue(lib.flagstore_set_n(self.store.handle, b"key and more", 3, b'"a\\u0000b" and more', 10, None))
+        store, text = self.store._pointer[0], b'"a\\u0000b" and more'
+        self.assertTrue(lib.flagstore_set_n(store, b"key and more", 3, text, 10, None))
         self.assertEqual(self.store.list_all_json(), r'{"key":"a\u0000b"}')
         for name, expected in [("get_n", rb'"a\u0000b"'), ("get_string_n", b"a\0b")]:
-            pointer, _ = self.raw(name, self.store.handle, b"key and more", 3, length)
+            pointer, _ = self.raw(name, self.store._pointer[0], b"key and more", 3, length)
             self.assertEqual(ctypes.string_at(pointer, length.value), expected)
             self.assertEqual(ctypes.string_at(pointer + length.value, 1), b"\0")
             lib.flagstore_free(pointer)
-        self.assertEqual(self.raw("get_string_n", self.store.handle, b"absent", 6, length), (None, flagstore.OK))
-        self.assertEqual(self.raw("delete_n", self.store.handle, b"key and more", 3), (True, flagstore.OK))
+        self.assertEqual(self.raw("get_string_n", self.store._pointer[0], b"absent", 6, length), (None, flagstore.OK))
+        self.assertEqual(self.raw("delete_n", self.store._pointer[0], b"key and more", 3), (True, flagstore.OK))
 
     def test_a_closed_store_is_refused(self):
         self.store.close()
@@ -124,7 +127,7 @@ class OpenArguments(FolderCase):
 
     def test_null_options_are_the_defaults(self):
         handle = lib.flagstore_file_open_with(os.fsencode(self.path), None, None)
-        self.closed_later(Store(handle)).set("key", 1)
+        self.closed_later(Store._of(handle)).set("key", 1)
         self.assertEqual(self.read(), b'{\n  "key": 1\n}\n')
 
 
@@ -154,8 +157,9 @@ class Library(unittest.TestCase):
 
     def test_what_is_no_error_is_said_to_be_an_invalid_argument(self):
         with Store.memory() as store:
-            self.assertEqual((lib.flagstore_error_code(store.handle), lib.flagstore_error_message(store.handle),
-                              lib.flagstore_error_os_code(store.handle)), (INVALID_ARGUMENT, b"", 0))
+            handle = store._pointer[0]
+            self.assertEqual((lib.flagstore_error_code(handle), lib.flagstore_error_message(handle),
+                              lib.flagstore_error_os_code(handle)), (INVALID_ARGUMENT, b"", 0))
 
     def test_an_error_is_made_of_whatever_is_given(self):
         self.assertIsNone(lib.flagstore_error_new(flagstore.OK, b"text"))
@@ -165,10 +169,12 @@ class Library(unittest.TestCase):
             lib.flagstore_free(error)
 
     def test_freeing_what_is_not_ours_or_twice_says_so_and_aborts(self):
-        for misuse in ["handle = Store.memory().handle; lib.flagstore_free(handle); lib.flagstore_free(handle)",
+        for misuse in ["store = Store.memory(); handle = store._pointer[0]; "
+                       "lib.flagstore_free(handle); lib.flagstore_free(handle)",
                        "import ctypes; lib.flagstore_free(ctypes.addressof(ctypes.create_string_buffer(256)) + 128)"]:
             with self.subTest(misuse=misuse):
-                done = subprocess.run([sys.executable, "-c", "from flagstore import Store, lib\n" + misuse],
+                source = "from flagstore import Store\nfrom flagstore._native import lib\n" + misuse
+                done = subprocess.run([sys.executable, "-c", source],
                                       cwd=os.path.dirname(os.path.abspath(__file__)), capture_output=True, text=True,
                                       timeout=30)
                 self.assertEqual(done.returncode, -signal.SIGABRT, done.stderr)

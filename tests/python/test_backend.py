@@ -3,8 +3,8 @@ import ctypes
 import threading
 
 import flagstore
-from flagstore import BACKEND, NOT_IMPLEMENTED, FlagstoreError, Store, lib
-from flagstore_backend import Backend, open_backend
+from flagstore import BACKEND, NOT_IMPLEMENTED, FlagstoreError, Store, open_backend
+from flagstore._native import BackendTable, call, lib
 from stores import FolderCase, Forwarding
 from test_batches import batch_of
 
@@ -130,9 +130,9 @@ class OwnBackend(FolderCase):
     def test_what_it_raises_fails_the_call(self):
         for name, calls in CALLS.items():
             for failure, code, message in [
-                    (ZeroDivisionError("on fire é"), BACKEND, "on fire é"), (KeyboardInterrupt(), BACKEND, "Interrupt"),
-                    (FlagstoreError(flagstore.LOCKED, "", "busy", 0), flagstore.LOCKED, "busy"),
-                    (FlagstoreError(4711, "", "odd", 0), 4711, "odd")]:
+                    (ZeroDivisionError("on fire é"), BACKEND, "on fire é"),
+                    (flagstore.Locked("busy"), flagstore.LOCKED, "busy"),
+                    (FlagstoreError("odd", code=4711), 4711, "odd")]:
                 for number, call in enumerate(calls):
                     with self.subTest(method=name, failure=failure, call=number):
                         with self.assertRaises(FlagstoreError) as caught:
@@ -143,7 +143,7 @@ class OwnBackend(FolderCase):
     def test_a_change_that_happened_though_it_failed_is_a_new_revision(self):
         for method, call in {"set": lambda: self.store.set("a", 1), "remove": lambda: self.store.delete("a")}.items():
             revision = self.store.revision()
-            self.failing(method, FlagstoreError(flagstore.NOT_DURABLE, "", "no sync", 0))
+            self.failing(method, flagstore.NotDurable("no sync"))
             with self.fails(flagstore.NOT_DURABLE, "no sync"):
                 call()
             self.assertNotEqual(self.store.revision(), revision, method)
@@ -160,9 +160,9 @@ class OwnBackend(FolderCase):
         self.assertNotEqual(self.store.revision(), revision)
 
     def test_false_without_an_error_object_is_a_failure_too(self):
-        prototype = dict(Backend._fields_)["get"]
-        table = Backend(ctypes.sizeof(Backend), None, get=prototype(lambda *_arguments: False))
-        with Store(flagstore.call(lib.flagstore_backend_open, ctypes.byref(table))) as store:
+        prototype = dict(BackendTable._fields_)["get"]
+        table = BackendTable(ctypes.sizeof(BackendTable), None, get=prototype(lambda *_arguments: False))
+        with Store._of(call(lib.flagstore_backend_open, ctypes.byref(table))) as store:
             with self.fails(BACKEND):
                 store.get("a")
 
@@ -193,10 +193,10 @@ class OwnBackend(FolderCase):
         self.assertEqual(self.backend.calls.count(("close",)), 1)
 
     def test_a_table_that_is_null_or_sized_wrongly_is_refused_and_not_closed(self):
-        closed = dict(Backend._fields_)["close"](self.fail)
-        for table in [None, Backend(0, None, close=closed), Backend(2**40, None, close=closed)]:
+        closed = dict(BackendTable._fields_)["close"](self.fail)
+        for table in [None, BackendTable(0, None, close=closed), BackendTable(2**40, None, close=closed)]:
             with self.fails(flagstore.INVALID_ARGUMENT):
-                flagstore.call(lib.flagstore_backend_open, table)
+                call(lib.flagstore_backend_open, table)
         lib.flagstore_reply(None, b"a", 1, b"1", 1)
 
     def test_a_change_through_the_store_below_is_seen_at_once(self):

@@ -6,8 +6,8 @@ import threading
 import flagstore
 import oracle
 import worker
-from flagstore import CONFLICT, INVALID_ARGUMENT, lib
-from flagstore_batch import Batch
+from flagstore import CONFLICT, INVALID_ARGUMENT, Batch
+from flagstore._native import lib
 from stores import KINDS, StoreCase, on_every_kind
 from test_processes import WorkerCase
 
@@ -107,19 +107,19 @@ class Batches:
         self.assertEqual(self.store.list_all_json(), '{"a":[1.10]}')
 
     def test_null_and_other_handles_are_refused(self):
-        batch, store = batch_of(("set", "a", 1)), self.store.handle
+        batch, store = batch_of(("set", "a", 1)), self.store._pointer[0]
         for name, *arguments in [
-                ("commit", None, batch.handle), ("commit", store, None), ("commit", store, store),
-                ("commit", batch.handle, batch.handle), ("batch_clear", None), ("batch_clear", store),
-                ("batch_set", None, b"b", b"1"), ("batch_set", batch.handle, None, b"1"),
-                ("batch_set", batch.handle, b"b", None), ("batch_set", store, b"b", b"1"),
-                ("batch_delete", None, b"a"), ("batch_delete", batch.handle, None),
-                ("batch_expect", None, b"a", None), ("batch_expect", batch.handle, None, None),
-                ("batch_set_n", None, b"b", 1, b"1", 1), ("batch_set_n", batch.handle, None, 0, b"1", 1),
-                ("batch_set_n", batch.handle, b"b", 1, None, 0), ("batch_set_n", store, b"b", 1, b"1", 1),
-                ("batch_delete_n", None, b"a", 1), ("batch_delete_n", batch.handle, None, 0),
+                ("commit", None, batch._pointer[0]), ("commit", store, None), ("commit", store, store),
+                ("commit", batch._pointer[0], batch._pointer[0]), ("batch_clear", None), ("batch_clear", store),
+                ("batch_set", None, b"b", b"1"), ("batch_set", batch._pointer[0], None, b"1"),
+                ("batch_set", batch._pointer[0], b"b", None), ("batch_set", store, b"b", b"1"),
+                ("batch_delete", None, b"a"), ("batch_delete", batch._pointer[0], None),
+                ("batch_expect", None, b"a", None), ("batch_expect", batch._pointer[0], None, None),
+                ("batch_set_n", None, b"b", 1, b"1", 1), ("batch_set_n", batch._pointer[0], None, 0, b"1", 1),
+                ("batch_set_n", batch._pointer[0], b"b", 1, None, 0), ("batch_set_n", store, b"b", 1, b"1", 1),
+                ("batch_delete_n", None, b"a", 1), ("batch_delete_n", batch._pointer[0], None, 0),
                 ("batch_delete_n", store, b"a", 1), ("batch_expect_n", None, b"a", 1, None, 0),
-                ("batch_expect_n", batch.handle, None, 0, None, 0), ("batch_expect_n", store, b"a", 1, b"1", 1)]:
+                ("batch_expect_n", batch._pointer[0], None, 0, None, 0), ("batch_expect_n", store, b"a", 1, b"1", 1)]:
             with self.subTest(function=name, arguments=arguments):
                 self.assertEqual(self.raw(name, *arguments), (False, INVALID_ARGUMENT))
                 self.assertIs(getattr(lib, "flagstore_" + name)(*arguments, None), False)
@@ -170,7 +170,7 @@ class ReadingBatches(StoreCase):
 
     def test_an_empty_batch_and_what_is_no_batch_say_nothing(self):
         batch = Batch()
-        for handle in [batch.handle, None, self.store.handle]:
+        for handle in [batch._pointer[0], None, self.store._pointer[0]]:
             self.assertIs(lib.flagstore_batch_clears(handle), False)
             for part in ["batch", "batch_expect"]:
                 self.assertEqual(getattr(lib, f"flagstore_{part}_count")(handle), 0)
@@ -182,9 +182,9 @@ class ReadingBatches(StoreCase):
         for part in ["batch", "batch_expect"]:
             for name, expected in {"key": b"key", "value": b"12"}.items():
                 function = getattr(lib, f"flagstore_{part}_{name}")
-                self.assertEqual(ctypes.string_at(function(batch.handle, 0, None)), expected)
+                self.assertEqual(ctypes.string_at(function(batch._pointer[0], 0, None)), expected)
                 for index in [1, 2**64 - 1]:
-                    self.assertIsNone(function(batch.handle, index, None), (part, name, index))
+                    self.assertIsNone(function(batch._pointer[0], index, None), (part, name, index))
 
     def test_json_is_equal_as_values(self):
         for one, other, equal in [
@@ -214,7 +214,7 @@ class FileBatches(WorkerCase):
     def test_nothing_is_written_to_a_store_that_is_read_only_corrupt_or_locked(self):
         self.write(b'{"a": 0}')
         self.refused(flagstore.READ_ONLY, self.open(flags=flagstore.OPEN_READ_ONLY))
-        store = self.open(lock_timeout_ms=50)
+        store = self.open(lock_timeout=0.05)
         store.set("a", 0)
         holder = self.start("hold", os.path.join(self.folder, ".flags.json.lock"))
         self.assertEqual(holder.stdout.readline(), b"held\n")

@@ -6,8 +6,8 @@ import threading
 
 import flagstore
 import forks
-from flagstore import INVALID_ARGUMENT, lib
-from flagstore_batch import Batch
+from flagstore import INVALID_ARGUMENT, Batch
+from flagstore._native import WatchFunction, lib
 from stores import on_every_kind
 from test_batches import batch_of
 from test_processes import WorkerCase
@@ -99,14 +99,15 @@ class Changes(Told):
         self.assertFalse(waiter.thread.is_alive())
 
     def test_null_and_other_handles_are_refused(self):
-        revision, callback = ctypes.c_uint64(1), flagstore.WatchFunction(lambda *_change: None)
+        revision, callback = ctypes.c_uint64(1), WatchFunction(lambda *_change: None)
         with Batch() as batch:
             for name, failure, *arguments in [
-                    ("revision", 0, None), ("revision", 0, batch.handle), ("wait", False, None, revision, 0),
-                    ("wait", False, batch.handle, revision, 0), ("wait", False, self.store.handle, None, 0),
-                    ("watch", None, None, None, callback, None), ("watch", None, batch.handle, None, callback, None),
-                    ("watch", None, self.store.handle, None, flagstore.WatchFunction(), None),
-                    ("watch", None, self.store.handle, b"\xff", callback, None)]:
+                    ("revision", 0, None), ("revision", 0, batch._pointer[0]), ("wait", False, None, revision, 0),
+                    ("wait", False, batch._pointer[0], revision, 0), ("wait", False, self.store._pointer[0], None, 0),
+                    ("watch", None, None, None, callback, None),
+                    ("watch", None, batch._pointer[0], None, callback, None),
+                    ("watch", None, self.store._pointer[0], None, WatchFunction(), None),
+                    ("watch", None, self.store._pointer[0], b"\xff", callback, None)]:
                 self.assertEqual(self.raw(name, *arguments), (failure, INVALID_ARGUMENT), (name, arguments))
                 self.assertEqual(getattr(lib, "flagstore_" + name)(*arguments, None), failure)
 
@@ -286,7 +287,7 @@ class FileChanges(Told, WorkerCase):
             self.expect_calls(calls, (f"b{number}", None, "1"), *gone)
 
     def test_an_interpreter_may_end_while_a_watch_is_open(self):
-        store = self.open(durability=flagstore.SYNC_NONE, lock_timeout_ms=-1)
+        store = self.open(durability=flagstore.SYNC_NONE, lock_timeout=None)
         for turn in range(5):
             process, number = self.start("end_watching", self.path), 0
             self.assertEqual(process.stdout.readline(), b"watching\n")

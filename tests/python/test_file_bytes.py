@@ -6,7 +6,7 @@ import re
 import documents
 import flagstore
 import oracle
-from flagstore_batch import Batch
+from flagstore import Batch
 from stores import FolderCase
 
 STEPS, SEEDS = 600, [11, 22, 33, 44]

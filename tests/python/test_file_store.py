@@ -5,11 +5,12 @@ import os
 import stat
 
 import flagstore
-from flagstore import CORRUPT, INVALID_ARGUMENT, IO, FileOptions, lib
+from flagstore import CORRUPT, INVALID_ARGUMENT, IO
+from flagstore._native import FileOptions, lib
 from stores import FolderCase
 
 REFUSED_OPTIONS = [{"durability": 3}, {"durability": -1}, {"read_mode": 3}, {"read_mode": -1}, {"flags": 4},
-                   {"flags": 1 << 31}, {"lock_timeout_ms": -2}, {"mode": 0o1000000}]
+                   {"flags": 1 << 31}, {"lock_timeout": -2}, {"mode": 0o1000000}]
 # broken file -> line and column that the message must point at
 BROKEN = {
     b"": (1, 1), b"[]": (1, 1), b"null": (1, 1), b"\xef\xbb\xbf{}": (1, 1), b"{} {}": (1, 4), b"{}\0": (1, 3),

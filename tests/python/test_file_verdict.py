@@ -42,7 +42,8 @@ def spelled_files():
     """The VALUES in every place, and what only the root of a file can get wrong."""
     for value in VALUES:
         value = value if isinstance(value, bytes) else value.encode()
-        yield from [value, b'{"k": ' + value + b"}", b'{"j":1,"k":[' + value + b', 2]}']
+        yield from [value, b'{"k": ' + value + b"}", b'{"j":1,"k":[' + value + b', 2]}',
+                    b'{"k":' + value + b', "more than a register": "behind it"}']
     for depth in [1, 126, 127, 128, 129, 300]:
         yield from [b'{"k":%s}' % documents.nested(depth).encode(), b'{"k":' + b"[" * depth + b"]" * depth + b"}",
                     b'{"k":1,"k":%s,"k":2}' % documents.nested(depth).encode()]

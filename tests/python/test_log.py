@@ -3,7 +3,8 @@ import ctypes
 import threading
 
 import flagstore
-from flagstore import LOG_DEBUG, LOG_ERROR, LOG_WARN, lib
+from flagstore import LOG_DEBUG, LOG_ERROR, LOG_WARN
+from flagstore._native import LogFunction, lib
 from stores import StoreCase, on_every_kind
 
 
@@ -42,7 +43,7 @@ class Log:
 
     def test_userdata_comes_first_and_unchanged(self):
         seen = []
-        callback = flagstore.LogFunction(lambda userdata, _level, _message: seen.append(userdata))
+        callback = LogFunction(lambda userdata, _level, _message: seen.append(userdata))
         lib.flagstore_set_log(callback, ctypes.c_void_p(0x1234), LOG_WARN)
         self.provoke()
         flagstore.set_log(None)

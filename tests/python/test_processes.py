@@ -96,7 +96,7 @@ class Locks(WorkerCase):
         self.assertEqual(self.holder.stdout.readline(), b"held\n")
 
     def test_a_held_lock_is_reported_after_the_timeout_and_nothing_is_written(self):
-        store, before = self.open(lock_timeout_ms=80), self.read()
+        store, before = self.open(lock_timeout=0.08), self.read()
         for change in [lambda: store.set("key", "new"), lambda: store.delete("key"),
                        lambda: store.set_bool("new", True)]:
             with self.fails(flagstore.LOCKED):
@@ -108,7 +108,7 @@ class Locks(WorkerCase):
         self.assertEqual(store.get("key"), "new")
 
     def test_a_waiting_set_goes_on_when_the_lock_is_free(self):
-        stores = [self.open(lock_timeout_ms=limit) for limit in [-1, 60_000]]
+        stores = [self.open(lock_timeout=limit) for limit in [None, 60]]
         threads = [threading.Thread(target=store.set, args=("key", "new"), daemon=True) for store in stores]
         for thread in threads:
             thread.start()

@@ -5,7 +5,8 @@ import threading
 
 import documents
 import flagstore
-from flagstore import Store, lib
+from flagstore import Store
+from flagstore._native import lib
 from stores import FolderCase, on_every_kind
 from test_contract import KEYS, NUMBERS
 
@@ -99,7 +100,7 @@ class Snapshots:
 
     def test_past_the_end_there_is_nothing_and_len_may_be_null(self):
         self.store.set("key", 12)
-        snapshot, length = self.take().handle, ctypes.c_size_t(99)
+        snapshot, length = self.take()._pointer[0], ctypes.c_size_t(99)
         for name, expected in {"snapshot_key": b"key", "snapshot_value": b"12"}.items():
             function = getattr(lib, "flagstore_" + name)
             text = function(snapshot, 0, ctypes.byref(length))
@@ -112,7 +113,7 @@ class Snapshots:
 
     def test_what_is_no_snapshot_holds_nothing(self):
         self.store.set("key", 12)
-        for handle in [None, self.store.handle]:
+        for handle in [None, self.store._pointer[0]]:
             self.assertEqual(lib.flagstore_snapshot_count(handle), 0)
             self.assertIsNone(lib.flagstore_snapshot_key(handle, 0, None))
             self.assertIsNone(lib.flagstore_snapshot_value(handle, 0, None))
@@ -120,12 +121,13 @@ class Snapshots:
             self.assertIsNone(lib.flagstore_snapshot_find_n(handle, b"key", 3, None))
             self.assertEqual(lib.flagstore_snapshot_seek(handle, b"z", 1), 0)
         for key in [None, b"\xff"]:
-            self.assertIsNone(lib.flagstore_snapshot_find(self.take().handle, key, None))
-            self.assertIsNone(lib.flagstore_snapshot_find_n(self.take().handle, key, 0 if key is None else 1, None))
-        self.assertEqual(lib.flagstore_snapshot_seek(self.take().handle, None, 0), 1)
+            self.assertIsNone(lib.flagstore_snapshot_find(self.take()._pointer[0], key, None))
+            length = 0 if key is None else 1
+            self.assertIsNone(lib.flagstore_snapshot_find_n(self.take()._pointer[0], key, length, None))
+        self.assertEqual(lib.flagstore_snapshot_seek(self.take()._pointer[0], None, 0), 1)
 
     def test_a_snapshot_is_no_store(self):
-        self.assertEqual(self.raw("len", self.take().handle), (-1, flagstore.INVALID_ARGUMENT))
+        self.assertEqual(self.raw("len", self.take()._pointer[0]), (-1, flagstore.INVALID_ARGUMENT))
 
 
 class FileSnapshots(FolderCase):

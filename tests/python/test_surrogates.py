@@ -5,8 +5,7 @@ import random
 import documents
 import flagstore
 import oracle
-from flagstore import CONFLICT, CORRUPT, TYPE_MISMATCH
-from flagstore_batch import Batch
+from flagstore import CONFLICT, CORRUPT, TYPE_MISMATCH, Batch
 from stores import FolderCase, on_every_kind
 
 GREETING, COMPACT = "Hello \ud83d", r'"Hello \ud83d"'

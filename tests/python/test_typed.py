@@ -3,7 +3,8 @@ import ctypes
 import math
 
 import flagstore
-from flagstore import ABSENT, ARRAY, BOOL, NULL, NUMBER, OBJECT, STRING, TYPE_MISMATCH, lib
+from flagstore import ABSENT, ARRAY, BOOL, NULL, NUMBER, OBJECT, STRING, TYPE_MISMATCH
+from flagstore._native import lib
 from stores import on_every_kind
 
 LARGEST, SMALLEST = 2**63 - 1, -2**63
@@ -43,7 +44,7 @@ class TypedValues:
             with self.subTest(text=text[:60]):
                 self.store.set_json("key", text)
                 for name, arguments in read.items():
-                    result, code = self.raw(name, self.store.handle, *arguments)
+                    result, code = self.raw(name, self.store._pointer[0], *arguments)
                     if expected is None:
                         self.assertEqual((result, code), (fallback, TYPE_MISMATCH), name)
                     else:
@@ -61,7 +62,7 @@ class TypedValues:
         self.check(DOUBLES, {"get_double": (b"key", -4.5), "get_double_n": (b"key!", 3, -4.5)}, -4.5)
 
     def get_c_string(self, fallback):
-        pointer, code = self.raw("get_string", self.store.handle, b"key", fallback)
+        pointer, code = self.raw("get_string", self.store._pointer[0], b"key", fallback)
         text = ctypes.string_at(pointer) if pointer else None
         lib.flagstore_free(pointer)
         return text, code
@@ -88,9 +89,9 @@ class TypedValues:
 
     def test_an_absent_key_gives_the_fallback_without_error(self):
         for fallback in [False, True]:
-            self.assertEqual(self.raw("get_bool", self.store.handle, b"key", fallback), (fallback, 0))
-        self.assertEqual(self.raw("get_int64", self.store.handle, b"key", SMALLEST), (SMALLEST, 0))
-        self.assertEqual(self.raw("get_double", self.store.handle, b"key", math.inf), (math.inf, 0))
+            self.assertEqual(self.raw("get_bool", self.store._pointer[0], b"key", fallback), (fallback, 0))
+        self.assertEqual(self.raw("get_int64", self.store._pointer[0], b"key", SMALLEST), (SMALLEST, 0))
+        self.assertEqual(self.raw("get_double", self.store._pointer[0], b"key", math.inf), (math.inf, 0))
         self.assertEqual(self.get_c_string(b"fall"), (b"fall", 0))
         self.assertEqual(self.get_c_string(None), (None, 0))
         self.assertEqual((self.store.get_string("key"), self.store.get_string("key", "fall")), (None, "fall"))

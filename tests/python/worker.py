@@ -9,8 +9,7 @@ import time
 
 import flagstore
 import forks
-from flagstore import Store
-from flagstore_batch import Batch
+from flagstore import Batch, Store
 
 
 def update(path, name, threads, turns):
@@ -73,7 +72,7 @@ def hold(lock_path):
 def increment(path, key, turns):
     """Adds one that many times, each on top of what was read before; prints how often it had to read again."""
     conflicts = 0
-    with Store.file(path, durability=flagstore.SYNC_NONE, lock_timeout_ms=-1) as store:
+    with Store.file(path, durability=flagstore.SYNC_NONE, lock_timeout=None) as store:
         for _ in range(int(turns)):
             while not increment_once(store, key):
                 conflicts += 1

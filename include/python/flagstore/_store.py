@@ -1,0 +1,371 @@
+"""Stores: flag keys to JSON values, in memory, in a file, or over a backend in Python."""
+from __future__ import annotations
+
+import collections.abc
+import ctypes
+import json
+import math
+import os
+import time
+from ctypes import byref, c_size_t, c_uint64
+from typing import Any, Callable, ItemsView, Iterator, Optional, TypeVar, Union, ValuesView, overload
+
+from . import _constants as constants
+from ._backend import open_table
+from ._batch import Batch
+from ._errors import Conflict, InvalidArgument, Locked, failure
+from ._handle import Handle
+from ._log import WithoutLocked
+from ._native import FileOptions, Text, c_string, call, data_of, lib, sized, take_text
+from ._signals import shielded
+from ._snapshot import Snapshot
+from ._watch import Callback, Watch
+
+_T = TypeVar("_T")
+_MISSING: Any = object()
+# Python runs signal handlers between calls of C, so what blocks there does so in slices: Ctrl-C takes no longer.
+_SLICE_MS = 200
+_KINDS = {"n": constants.NULL, "t": constants.BOOL, "f": constants.BOOL, '"': constants.STRING, "[": constants.ARRAY,
+          "{": constants.OBJECT}
+
+
+class Store(Handle, collections.abc.MutableMapping[str, Any]):
+    """Flag keys to JSON values: a mapping, whose every single call is atomic for all threads and processes.
+
+    Open one with Store.memory, Store.file or open_backend; close it, or use it as a context manager. Keys and JSON
+    texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails raises a FlagstoreError. An
+    empty store is true, and a store equals itself only.
+    """
+
+    _tries: Optional[int] = 1  # how often a change asks for the lock; None: for ever
+    _timeout_ms = 0
+
+    def __init__(self) -> None:
+        raise TypeError("open a store with Store.memory, Store.file or open_backend")
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return True
+
+    @classmethod
+    def memory(cls) -> Store:
+        """An empty store in memory, which ends with it."""
+        return cls._of(call(lib.flagstore_memory_open))
+
+    @classmethod
+    def file(cls, path: Union[Text, os.PathLike[str], os.PathLike[bytes]], *, read_mode: int = constants.READ_FRESH,
+             durability: int = constants.SYNC_FULL, flags: int = 0, lock_timeout: Optional[float] = 5.0,
+             mode: int = 0, max_bytes: int = 0) -> Store:
+        """The store in the JSON file at `path`, which is created if it is missing.
+
+        read_mode: READ_FRESH, READ_CHECKED or READ_WATCHED; durability: SYNC_FULL, SYNC_NONE or SYNC_ORDERED; flags:
+        OPEN_EXISTING, OPEN_READ_ONLY, or both by |. lock_timeout: how many seconds a change waits for the lock before
+        it raises Locked; None: for ever; 0: a moment. mode: permission bits of a created file, 0: 0o666 less the umask.
+        max_bytes: a larger file is Io; 0: 256 MiB. Raises Io, Locked, InvalidArgument.
+        """
+        tries, slice_ms, timeout_ms = _slices(lock_timeout)
+        options = FileOptions(
+            ctypes.sizeof(FileOptions), _int(read_mode, "read_mode", -2**31, 2**31), _int(durability, "durability",
+                                                                                          -2**31, 2**31),
+            _int(flags, "flags", 0, 2**32), slice_ms, _int(mode, "mode", 0, 2**32), 0,
+            _int(max_bytes, "max_bytes", 0, 2**64))
+        name = c_string(os.fsencode(path))
+        self = cls._of(_locked(tries, timeout_ms, lambda: call(lib.flagstore_file_open_with, name, byref(options))))
+        self._tries, self._timeout_ms = tries, timeout_ms
+        return self
+
+    # ---- values as Python knows them ----
+
+    def get(self, key: Text, default: Any = None) -> Any:
+        """The value, as json.loads makes it; `default` if there is no such flag."""
+        text = self.get_json(key)
+        return default if text is None else json.loads(text)
+
+    def set(self, key: Text, value: Any) -> None:
+        """Stores the value; TypeError or ValueError if it is none that JSON has (NaN, say)."""
+        self.set_json(key, json.dumps(value, allow_nan=False))
+
+    def delete(self, key: Text) -> bool:
+        """Removes the flag; whether there was one."""
+        return bool(self._change(lib.flagstore_delete_n, *sized(key)))
+
+    def list_all(self) -> dict[str, Any]:
+        """Every flag as of one moment."""
+        everything: dict[str, Any] = json.loads(self.list_all_json())
+        return everything
+
+    # ---- the mapping ----
+
+    def __getitem__(self, key: Text) -> Any:
+        text = self.get_json(key)
+        if text is None:
+            raise KeyError(key)
+        return json.loads(text)
+
+    def __setitem__(self, key: Text, value: Any) -> None:
+        self.set(key, value)
+
+    def __delitem__(self, key: Text) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __len__(self) -> int:
+        return int(self._call(lib.flagstore_len))
+
+    def __contains__(self, key: object) -> bool:
+        return self.get_json(key) is not None  # type: ignore[arg-type]  # what is no text is a TypeError there
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys as of one moment, in byte order."""
+        return iter(self.snapshot())
+
+    def items(self) -> ItemsView[str, Any]:
+        """Pairs as of one moment: later changes do not reach them."""
+        return self.snapshot().items()
+
+    def values(self) -> ValuesView[Any]:
+        """As items."""
+        return self.snapshot().values()
+
+    def update(self, other: Any = (), /, **flags: Any) -> None:
+        """Sets all of them in one write, or none."""
+        with Batch() as batch:
+            for key, value in dict(other, **flags).items():
+                batch.set(key, value)
+            self.commit(batch)
+
+    def clear(self) -> None:
+        """Removes every flag in one write."""
+        with Batch() as batch:
+            batch.clear()
+            self.commit(batch)
+
+    def pop(self, key: Text, default: Any = _MISSING) -> Any:
+        """Removes the flag and returns its value: of all who do so at once, one gets it."""
+        while True:
+            text = self.get_json(key)
+            if text is None:
+                if default is _MISSING:
+                    raise KeyError(key)
+                return default
+            if self._commit_if(key, text, lambda batch: batch.delete(key)):
+                return json.loads(text)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Removes the first flag and returns it."""
+        while True:
+            for key in self:
+                value = self.pop(key, _MISSING)
+                if value is not _MISSING:
+                    return key, value
+                break
+            else:
+                raise KeyError("the store is empty")
+
+    def setdefault(self, key: Text, default: Any = None) -> Any:
+        """The flag's value; if there is none, stores `default` and returns it."""
+        while True:
+            text = self.get_json(key)
+            if text is not None:
+                return json.loads(text)
+            if self._commit_if(key, None, lambda batch: batch.set(key, default)):
+                return default
+
+    def _commit_if(self, key: Text, text: Optional[str], change: Callable[[Batch], None]) -> bool:
+        with Batch() as batch:
+            batch.expect_json(key, text)
+            change(batch)
+            try:
+                self.commit(batch)
+            except Conflict:
+                return False
+        return True
+
+    # ---- values as JSON text, numbers with the digits they were stored with ----
+
+    def get_json(self, key: Text) -> Optional[str]:
+        """The text; None if there is no such flag (a stored null is "null")."""
+        return self._sized_text(lib.flagstore_get_n, *sized(key))
+
+    def set_json(self, key: Text, text: Text) -> None:
+        """Stores the value that the text spells; InvalidJson if it spells none."""
+        self._change(lib.flagstore_set_n, *sized(key), *sized(text))
+
+    def list_all_json(self) -> str:
+        """Every flag as one JSON object with sorted keys."""
+        return take_text(self._call(lib.flagstore_list_all))
+
+    # ---- typed: the fallback if there is no such flag, TypeMismatch if it holds something else ----
+
+    def get_bool(self, key: Text, fallback: bool = False) -> bool:
+        return bool(self._call(lib.flagstore_get_bool_n, *sized(key), _bool(fallback)))
+
+    def get_int64(self, key: Text, fallback: int = 0) -> int:
+        """Any integral number in range, also 3.0. OverflowError if the fallback is no int64."""
+        return int(self._call(lib.flagstore_get_int64_n, *sized(key), _int64(fallback)))
+
+    def get_double(self, key: Text, fallback: float = 0.0) -> float:
+        return float(self._call(lib.flagstore_get_double_n, *sized(key), _double(fallback)))
+
+    @overload
+    def get_string(self, key: Text, fallback: None = None) -> Optional[str]: ...
+
+    @overload
+    def get_string(self, key: Text, fallback: str) -> str: ...
+
+    def get_string(self, key: Text, fallback: Optional[str] = None) -> Optional[str]:
+        if fallback is not None:
+            _str(fallback)
+        text = self._sized_text(lib.flagstore_get_string_n, *sized(key))
+        return fallback if text is None else text
+
+    def get_type(self, key: Text) -> int:
+        """ABSENT, NULL, BOOL, NUMBER, STRING, ARRAY or OBJECT."""
+        data = data_of(key)
+        if b"\0" not in data:
+            return int(self._call(lib.flagstore_get_type, data))
+        text = self.get_json(data)
+        return constants.ABSENT if text is None else _KINDS.get(text[0], constants.NUMBER)
+
+    def set_bool(self, key: Text, value: bool) -> None:
+        self._set(lib.flagstore_set_bool, key, _bool(value))
+
+    def set_int64(self, key: Text, value: int) -> None:
+        """OverflowError if the value is no int64."""
+        self._set(lib.flagstore_set_int64, key, _int64(value))
+
+    def set_double(self, key: Text, value: float) -> None:
+        """InvalidArgument for NaN and the infinities, which JSON lacks."""
+        self._set(lib.flagstore_set_double, key, _double(value))
+
+    def set_string(self, key: Text, value: str) -> None:
+        self._set(lib.flagstore_set_string, key, _str(value))
+
+    def _set(self, function: Any, key: Text, value: Union[bool, int, float, str]) -> None:
+        data, argument = data_of(key), data_of(value) if isinstance(value, str) else value
+        if b"\0" not in data and not (isinstance(argument, bytes) and b"\0" in argument):
+            self._change(function, data, argument)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InvalidArgument(f"{value} is not a JSON number")
+        else:  # C strings cannot hold it
+            self.set(key, value)
+
+    # ---- many flags at once, and changes ----
+
+    def snapshot(self) -> Snapshot:
+        """Every flag as of now."""
+        return Snapshot._of(self._call(lib.flagstore_snapshot))
+
+    def commit(self, batch: Batch) -> None:
+        """Makes all of the batch's changes in one write, or none: Conflict if what it expects is not so."""
+        if not isinstance(batch, Batch):
+            raise TypeError(f"expected a Batch, got {type(batch).__name__}")
+        with batch._alone() as pointer:
+            self._change(lib.flagstore_commit, pointer)
+
+    def revision(self) -> int:
+        """A number that differs from an earlier answer whenever the content may have changed since; never 0."""
+        return int(self._call(lib.flagstore_revision))
+
+    def wait(self, revision: int, timeout: Optional[float] = None) -> Optional[int]:
+        """The store's revision once it is not `revision` any more; None if it still is after `timeout` seconds (None:
+        for ever). Ctrl-C interrupts it; it raises InvalidArgument when the store is closed."""
+        now = c_uint64(_int(revision, "revision", 0, 2**64))
+        deadline = None if timeout is None else time.monotonic() + max(timeout, 0)
+        while True:
+            left = _SLICE_MS if deadline is None else max(0, math.ceil(min(deadline - time.monotonic(), 3600) * 1000))
+            if self._call(lib.flagstore_wait, byref(now), min(left, _SLICE_MS)):
+                return now.value
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+
+    def watch(self, callback: Callback, key: Optional[Text] = None) -> Watch:
+        """Calls callback(key, old, new) from a thread of the library for each flag that changes (or only `key`) until
+        the Watch is closed or dropped. Old and new are JSON texts, None for absent."""
+        return Watch._on(self, callback, key)
+
+    # ---- how the library is called ----
+
+    def _change(self, function: Any, *arguments: Any) -> Any:
+        return _locked(self._tries, self._timeout_ms, lambda: self._call(function, *arguments))
+
+    def _sized_text(self, function: Any, *arguments: Any) -> Optional[str]:
+        length = c_size_t()
+        pointer = self._call(function, *arguments, byref(length))
+        return None if pointer is None else take_text(pointer, length.value)
+
+
+class _BackendStore(Store):
+    def _call(self, function: Any, *arguments: Any) -> Any:
+        return shielded(super()._call, function, *arguments)
+
+
+def open_backend(methods: Any) -> Store:
+    """A store over the methods of a Backend: see there."""
+    return _BackendStore._of(open_table(methods))
+
+
+def _slices(timeout: Optional[float]) -> tuple[Optional[int], int, int]:
+    """How often a lock is asked for, how many ms each time and in all."""
+    if timeout is None or timeout == math.inf:
+        return None, _SLICE_MS, 0
+    if not 0 <= timeout <= 2**31:
+        raise InvalidArgument(f"lock_timeout: {timeout} is not a number of seconds")
+    milliseconds = max(1, math.ceil(timeout * 1000))
+    tries = -(-milliseconds // _SLICE_MS)
+    return tries, -(-milliseconds // tries), milliseconds
+
+
+def _locked(tries: Optional[int], timeout_ms: int, work: Callable[[], _T]) -> _T:
+    """What `work` returns. Where Locked says that it did nothing, it is done again: between slices Ctrl-C is heard."""
+    while tries is None or tries > 1:
+        try:
+            with WithoutLocked():
+                return work()
+        except Locked:
+            tries = tries and tries - 1
+    try:
+        return work()
+    except Locked as locked:
+        if not timeout_ms:
+            raise
+        message = locked.message.rpartition(" for more than ")[0]
+        raise failure(locked.code, f"{message} for more than {timeout_ms} ms") from None
+
+
+# ---- values take only their type: ctypes would make what it can of another ----
+
+def _bool(value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected bool, got {type(value).__name__}")
+    return value
+
+
+def _int(value: int, what: str, least: int, past: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what}: expected int, got {type(value).__name__}")
+    if not least <= value < past:
+        raise InvalidArgument(f"{what}: {value} is out of range")
+    return value
+
+
+def _int64(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"expected int, got {type(value).__name__}")
+    if not -2**63 <= value < 2**63:
+        raise OverflowError("not an int64")
+    return value
+
+
+def _double(value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (float, int)):
+        raise TypeError(f"expected float, got {type(value).__name__}")
+    return float(value)
+
+
+def _str(value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected str, got {type(value).__name__}")
+    return value
