@@ -31,6 +31,7 @@ no_path() { # no_path DIRECTORY-OR-FILE...
 
 # The C tests on a library that was not linked by rustc.
 c_programs() { # c_programs PREFIX
+    # shellcheck disable=SC2013  # no name has a space
     for source in $(grep -l '^/\* run:.* plain' tests/c/*.c); do
         cc -std=c99 -D_GNU_SOURCE -g "$source" -o "$work/test" "-I$1/include" "-L$1/lib" "-Wl,-rpath,$1/lib" \
             -lflagstore -lpthread -lm
