@@ -45,7 +45,7 @@ END
     [ "$(ls "$work/stage")" = usr ] || fail "something stands outside of /usr: $(ls "$work/stage")"
     [ "$(ls "$work/stage/usr/lib")" = some-linux-gnu ] || fail "something stands outside of LIBDIR"
     same "$(readelf -d "$work/stage/usr/bin/flagctl" | grep -c -e RPATH -e RUNPATH || :)" 0 "rpaths of a system's flagctl"
-    readelf -d "$work/the prefix/bin/flagctl" | grep -q "\[\$ORIGIN/../lib\]" || fail "flagctl does not find its library"
+    grep -q "\[\$ORIGIN/../lib\]" <<<"$(readelf -d "$work/the prefix/bin/flagctl")" || fail "flagctl does not find its library"
     export PKG_CONFIG_PATH=$work/stage/usr/lib/some-linux-gnu/pkgconfig
     same "$(pkg-config --variable=prefix flagstore | xargs realpath)" "$work/stage/usr" "prefix of a package"
     same "$(pkg-config --variable=libdir flagstore | xargs realpath)" "$work/stage/usr/lib/some-linux-gnu" "its libdir"
@@ -102,7 +102,7 @@ export PKG_CONFIG_PATH=$lib/pkgconfig
 same "$(pkg-config --modversion flagstore)" "$version" "version for pkg-config"
 pkg-config --validate flagstore
 eval "$cc -std=c99 '$program' -o '$work/program' $(pkg-config --cflags --libs flagstore)"
-readelf -d "$work/program" | grep -q "NEEDED.*\[$soname\]" || fail "the program asks for another library than $soname"
+grep -q "NEEDED.*\[$soname\]" <<<"$(readelf -d "$work/program")" || fail "the program asks for another library than $soname"
 built env "LD_LIBRARY_PATH=$lib"
 if [ $by = install.sh ]; then # cargo-c's line names libgcc_s, of which there is no static one
     # The linker remarks that names of hosts and users need glibc's shared library; nobody asks for those.
@@ -160,8 +160,9 @@ if [ $by = install.sh ]; then
     gzip -dcf "$prefix"/share/man/man1/flagctl.1* >"$page"
     grep -q "\"flagstore $version\"" "$page" || fail "the manual is not of version $version"
     # Every command and option that the help lists.
+    sed 's/\\//g' "$page" >"$work/page"
     for word in $("$flagctl" --help | sed -n 's/^  \([a-z]\{3,\}\).*/\1/p; s/^  --help, --version/help version/p'); do
-        sed 's/\\//g' "$page" | grep -Eq "^\.(B|BI|BR) .*\b$word\b" || fail "the manual does not know $word"
+        grep -Eq "^\.(B|BI|BR) .*\b$word\b" "$work/page" || fail "the manual does not know $word"
     done
     if command -v mandoc >/dev/null; then
         mandoc -T lint -W style "$page" >"$work/said" || fail "$(cat "$work/said")"
