@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The part of run.sh that runs inside its Debian: builds for each target, runs, and prints a table at the end.
 set -uo pipefail
-cd /flagstore
+cd /flagstore || exit
 
 # Target, its C compiler, what runs its programs ("-": this processor; "none": they are not run), and the directory of
 # its C library.
@@ -88,6 +88,19 @@ c_programs() { # target, runner, sysroot, way, compiler's argument
     row "$target" "C programs, $way" $passed $failed $qemus
 }
 
+# The newest version of glibc that the library asks for is not newer than the one it is linked for.
+old_enough() { # target, version
+    local newest
+    newest=$({ echo "$2" && readelf -W --dyn-syms "target/$1/debug/libflagstore.so" | grep -o 'GLIBC_[0-9.]*'; } |
+        sed 's/GLIBC_//' | sort -V | tail -n 1)
+    if [ "$newest" = "$2" ]; then
+        row "$1" "glibc $2 is enough" 1 0 0
+    else
+        failures=$((failures + 1))
+        row "$1" "glibc $2 is enough" 0 1 0
+    fi
+}
+
 one_target() { # target, compiler, runner, sysroot
     local target=$1 runner=$3 sysroot=$4 log
     log=$logs/$1.log
@@ -106,6 +119,7 @@ one_target() { # target, compiler, runner, sysroot
         return
     fi
     row "$target" build 1 0 0
+    case $2 in *-gnu.*) old_enough "$target" "${2##*-gnu.}" ;; esac
     c_programs "$target" "$runner" "$sysroot" plain
     c_programs "$target" "$runner" "$sysroot" checked -DREAD_MODE=FLAGSTORE_READ_CHECKED
 }
