@@ -66,9 +66,10 @@ class Bytes(FolderCase):
                     "d": {"x": 1, "y": 2}}
         canonical = oracle.file_bytes(document).decode()
         first, between, last = '{\n  "', '",\n  "a"', "\n}\n"
-        edits = [(first, odd) for odd in ['{\r\n  "', '{ \n  "', '{\n   "', '{"', '\n{\n  "', '{\n  "z": 0,\n  "']]
+        edits = [(first, odd) for odd in ['{\r\n  "', '{ \n  "', '{\n   "', '{"', '{\r\n "', '{\n\t "', '\n{\n  "', '{\n  "z": 0,\n  "']]
         edits += [('"": ', odd) for odd in ['"" : ', '"":', '"":  ']]
         edits += [(between, odd) for odd in ['" ,\n  "a"', '", \n  "a"', '",\n\t"a"', '",\n  \n"a"', '",\n   "a"', '","a"']]
+        edits += [(between, odd) for odd in ['",\r\n "a"', '", \n "a"', '" ,\n "a"', '",\n \t"a"']]
         edits += [(last, odd) for odd in ["\n}", "\n}\n\n", "}\n", "\n }\n", "\n}\n ", "\n}\r\n"]]
         edits += [(r"\u00e9", "\u00e9"), (r"\u00e9", r"\u00E9"), (r"\ud83d", r"\uD83d"), (r"\u007f", "\x7f"), ("/", r"\/"),
                   ('"x"', r'"\u0078"'), (r'"b\n"', r'"b\u000a"'), ('"a": ', r'"\u0061": '), ('"c": "x"', '"c":\t"x"'),
