@@ -108,8 +108,8 @@ fn decimal_to_f64(number: &str) -> Option<f64> {
     }
     let count = decimal.len().clamp(INTEGERS_ONLY, DECISIVE + 1);
     let exponent = decimal.exponent.saturating_add(decimal.len() as i64 - count as i64);
-    // Such are infinite or 0; std's parser would drop digits of a longer exponent.
-    let exponent = if decimal.len() == 0 { 0 } else { exponent.clamp(-10_000, 10_000) };
+    // Beyond these it is infinite or 0, and std's parser would drop digits of the exponent.
+    let exponent = exponent.clamp(-10_000, 10_000);
     let mut rest = &mut text[1 + count..];
     write!(rest, "e{exponent}").ok()?;
     let unused = rest.len();

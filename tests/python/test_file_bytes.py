@@ -63,13 +63,15 @@ class Bytes(FolderCase):
     def test_one_odd_byte_is_enough_to_rewrite_the_file(self):
         """A store copies what is canonical already, so it must know what is not."""
         document = {"": "\u00e9\ud83d\U0001f600\x7f/", "a": [1, {"b": {}, "c": []}], "b\n": True, "c": "x",
-                    "d": {"x": 1, "y": 2}}
+                    "d": {"x": 1, "y": 2}, "delete": "\x7f", "e": "\u00e9", "\u00e9": 1, "\x7f": 2}
         canonical = oracle.file_bytes(document).decode()
         first, between, last = '{\n  "', '",\n  "a"', "\n}\n"
-        edits = [(first, odd) for odd in ['{\r\n  "', '{ \n  "', '{\n   "', '{"', '\n{\n  "', '{\n  "z": 0,\n  "']]
+        edits = [(first, odd) for odd in ['{\r\n  "', '{ \n  "', '{\n   "', '{"', '{\r\n "', '{\n\t "', '\n{\n  "', '{\n  "z": 0,\n  "']]
         edits += [('"": ', odd) for odd in ['"" : ', '"":', '"":  ']]
         edits += [(between, odd) for odd in ['" ,\n  "a"', '", \n  "a"', '",\n\t"a"', '",\n  \n"a"', '",\n   "a"', '","a"']]
+        edits += [(between, odd) for odd in ['",\r\n "a"', '", \n "a"', '" ,\n "a"', '",\n \t"a"']]
         edits += [(last, odd) for odd in ["\n}", "\n}\n\n", "}\n", "\n }\n", "\n}\n ", "\n}\r\n"]]
+        edits += [(f'"{old}"{end}', f'"{new}"{end}') for old, new in [(r"\u007f", "\x7f"), (r"\u00e9", "\u00e9")] for end in ",:"]
         edits += [(r"\u00e9", "\u00e9"), (r"\u00e9", r"\u00E9"), (r"\ud83d", r"\uD83d"), (r"\u007f", "\x7f"), ("/", r"\/"),
                   ('"x"', r'"\u0078"'), (r'"b\n"', r'"b\u000a"'), ('"a": ', r'"\u0061": '), ('"c": "x"', '"c":\t"x"'),
                   ("{}", "{ }"), ("[]", "[\n]"), ("1,\n", "1, \n"), ('      "b"', '     "b"'), ('  "c": "x",\n', ""),
