@@ -124,7 +124,7 @@ fn refused(is_null: bool, kind: Kind, name: &str) -> Error {
 /// Frees a text, which takes no more than the allocator; `false`: it is none, or it takes a look to tell.
 #[inline(always)]
 pub(super) fn free_if_text(object: *mut c_void) -> bool {
-    if is_near_page_start(object as usize) {
+    if may_have_own_pages(object as usize, SMALLEST_PAGE) {
         return false;
     }
     match tag_of(object) {
@@ -166,15 +166,19 @@ pub(super) fn free(object: *mut c_void) {
 }
 
 /// Whether the object's tag is known to be in no memory. A large text has pages of its own, which its first free gives
-/// back: its tag is at their start, where only the allocator's header may stand before it. Nor need there be a page
+/// back: with glibc its tag is at their start, where only malloc's header may stand before it. Nor need there be a page
 /// before a foreign pointer to the start of one. Everything else is in memory that stays.
 fn is_gone(object: usize) -> bool {
-    is_near_page_start(object)
-        && object % sys::page_size() <= 2 * size_of::<Tag>()
+    may_have_own_pages(object, SMALLEST_PAGE)
+        && may_have_own_pages(object, sys::page_size())
         && sys::is_unmapped(object.wrapping_sub(size_of::<Tag>()))
 }
 
-/// Whether a page may start so near before the address, by the smallest size that pages have on any system.
-fn is_near_page_start(object: usize) -> bool {
-    object % 4096 <= 2 * size_of::<Tag>()
+/// The smallest size that pages have on any system.
+const SMALLEST_PAGE: usize = 4096;
+
+/// Whether the object stands as near behind the start of a page as a large text does. musl's malloc, for one, puts that
+/// anywhere into its first page: then every object may be such a text.
+fn may_have_own_pages(object: usize, page: usize) -> bool {
+    cfg!(not(target_env = "gnu")) || object % page <= 2 * size_of::<Tag>()
 }

@@ -20,7 +20,9 @@ static void free_text_twice(void) {
 /* In pages of its own, which are gone after the first free: as malloc does by itself with more than 32 MiB. */
 static void free_large_text_twice(void) {
     enum { SIZE = 1 << 20 };
+#ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, SIZE / 2);
+#endif
     flagstore_t *store = new_store();
     char *value = malloc(SIZE + 1);
     memset(value, 'v', SIZE);

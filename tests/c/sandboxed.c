@@ -66,7 +66,9 @@ static void free_texts(void *unused) {
 
 static void free_large_text_twice(void *unused) {
     (void)unused;
+#ifdef M_MMAP_THRESHOLD
     mallopt(M_MMAP_THRESHOLD, 1 << 17); /* its pages are gone after the first free */
+#endif
     flagstore_t *store = flagstore_memory_open(NULL);
     char *value = text_of(1 << 20, 'v');
     flagstore_set_string(store, "flag", value, NULL);
