@@ -249,11 +249,12 @@ void flagstore_set_log(flagstore_log_fn callback, void *userdata, int32_t level)
 #define FLAGSTORE_READ_CHECKED 1
 
 /* A read takes the flags from memory: a thread of the library reads the file when the system
-   announces a change. This store's own changes are seen at once. Changes of others are seen when
-   that thread has run, commonly within a millisecond, and after a second at the latest where no event
-   announces them (a directory further up is renamed). Until then, and where there are no events
-   (their number is limited, network file systems have none: one warning in the log), reads are
-   as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.
+   announces a change. This store's own changes are seen at once. Changes of others are seen
+   when that thread has run, commonly within a millisecond, and after a second at the latest
+   where no event announces them (a directory further up is renamed). Until then, and where
+   there are no events (their number is limited, network file systems have none: one warning in
+   the log), reads are as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store
+   opens as such a one.
 
    It costs what that costs, and one thread and two descriptors, which flagstore_free ends. A
    forked child has no such thread: there the store reads as with FLAGSTORE_READ_CHECKED. */
@@ -404,8 +405,8 @@ double flagstore_get_double(const flagstore_t *store,
 /* The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
    or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
    is returned. A string that contains U+0000, which a C string cannot carry, is
-   FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
-   (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON. */
+   FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone
+   surrogate (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON. */
 char *flagstore_get_string(const flagstore_t *store,
                            const char *key,
                            const char *fallback,

@@ -33,11 +33,12 @@ pub const FLAGSTORE_READ_FRESH: i32 = 0;
 /// store through mmap may not, is not seen.
 pub const FLAGSTORE_READ_CHECKED: i32 = 1;
 /// A read takes the flags from memory: a thread of the library reads the file when the system
-/// announces a change. This store's own changes are seen at once. Changes of others are seen when
-/// that thread has run, commonly within a millisecond, and after a second at the latest where no event
-/// announces them (a directory further up is renamed). Until then, and where there are no events
-/// (their number is limited, network file systems have none: one warning in the log), reads are
-/// as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store opens as such a one.
+/// announces a change. This store's own changes are seen at once. Changes of others are seen
+/// when that thread has run, commonly within a millisecond, and after a second at the latest
+/// where no event announces them (a directory further up is renamed). Until then, and where
+/// there are no events (their number is limited, network file systems have none: one warning in
+/// the log), reads are as with FLAGSTORE_READ_CHECKED. Where no thread is to be had, the store
+/// opens as such a one.
 ///
 /// It costs what that costs, and one thread and two descriptors, which flagstore_free ends. A
 /// forked child has no such thread: there the store reads as with FLAGSTORE_READ_CHECKED.

@@ -70,8 +70,8 @@ pub extern "C" fn flagstore_get_double(
 /// The string under `key`, without its quotes and escapes; a copy of `fallback` if there is none,
 /// or on failure. The caller frees either with flagstore_free. `fallback` may be NULL: then NULL
 /// is returned. A string that contains U+0000, which a C string cannot carry, is
-/// FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone surrogate
-/// (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON.
+/// FLAGSTORE_TYPE_MISMATCH: see flagstore_get_string_n. So is one with the escape of a lone
+/// surrogate (half an emoji), which UTF-8 cannot hold: flagstore_get hands it out as JSON.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_get_string(
     store: *const flagstore_t,

@@ -217,13 +217,15 @@ def unprivileged_attributes(program, folder):
 
 
 def lock_files(program, folder):
-    """The lock file that root made lets in whoever may read the file, and nobody else."""
-    for mode, uid, gid, umask in itertools.product([0o600, 0o640, 0o660, 0o644], [ALICE], [STAFF], [0o022, 0o077]):
-        house = House(program, folder).file(mode, uid, gid)
-        os.chmod(house.folder, 0o777)
+    """The lock file that root made lets in those who may write the directory, and nobody else."""
+    for mode, umask, (shared, wanted) in itertools.product(
+            [0o600, 0o640, 0o660, 0o644], [0o022, 0o077], [(0o755, 0o400), (0o775, 0o440), (0o777, 0o444)]):
+        house = House(program, folder).file(mode, ALICE, STAFF)
+        os.chown(house.folder, ALICE, STAFF)
+        os.chmod(house.folder, shared)
         house.set(umask=umask)
         lock = Attributes(house.name(".flags.json.lock"))
-        promise((lock.mode, lock.uid, lock.gid) == (mode & 0o444, uid, gid), house, f"file {mode:o}: lock file {lock}")
+        promise((lock.mode, lock.uid, lock.gid) == (wanted, ALICE, STAFF), house, f"folder {shared:o}: lock file {lock}")
         house.set(call="set flag 3", **as_user(ALICE, ALICE, STAFF)).holds(canonical({**DOCUMENT, "flag": 3}))
         yield "lock files"
 
