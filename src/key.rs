@@ -1,6 +1,8 @@
 //! Hashing and comparing keys, which are short. Both are part of every read, so neither calls a function for that.
 
-use std::hash::{BuildHasher, RandomState};
+use crate::sys;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A hash with a random seed, by wyhash's method: words are mixed with secrets and multiplied to twice their length,
 /// whose halves are then combined.
@@ -12,8 +14,15 @@ const SHORT: usize = 32;
 
 impl KeyHasher {
     pub(crate) fn new() -> Self {
-        let random = RandomState::new();
-        Self([1, 2, 3].map(|number| random.hash_one(number)))
+        /// Each map has seeds of its own.
+        static MAPS: AtomicU64 = AtomicU64::new(0);
+        // std's own random state panics where a sandbox refuses getrandom.
+        let seed = (sys::process_random(), MAPS.fetch_add(1, Relaxed));
+        Self([1, 2, 3].map(|number: u64| {
+            let mut hasher = DefaultHasher::new();
+            (seed, number).hash(&mut hasher);
+            hasher.finish()
+        }))
     }
 
     #[inline(always)]

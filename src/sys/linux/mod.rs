@@ -16,6 +16,7 @@ pub(crate) use futex::is_unmapped;
 pub(crate) use futex::{futex_wait, futex_wake_all};
 #[cfg(feature = "capi")]
 pub(crate) use process::is_privileged;
+pub(crate) use process::process_random;
 pub(super) use process::wiped_word;
 pub(crate) use thread::thread_number;
 pub(super) use thread::{CANCEL_DISABLE, sleep_otherwise, take_pending};

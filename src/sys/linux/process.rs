@@ -29,3 +29,14 @@ pub(crate) fn is_privileged() -> bool {
     // SAFETY: takes a plain number.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
+
+/// The random bytes that the kernel gave the process at its start: getauxval(3). No system call, so nothing refuses it.
+pub(crate) fn process_random() -> [u8; 16] {
+    // SAFETY: takes a plain number; the address is that of sixteen bytes which live as long as the process.
+    unsafe {
+        match libc::getauxval(libc::AT_RANDOM) as *const [u8; 16] {
+            random if random.is_null() => [0; 16],
+            random => random.read_unaligned(),
+        }
+    }
+}
