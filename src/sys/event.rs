@@ -21,7 +21,7 @@ impl Event {
         Ok(Self(ProcessLocal::new(OwnedFd::from(above_stdio(socket)?).into())))
     }
 
-    /// Wakes whoever polls for it, now and later.
+    /// Wakes all who poll for it, now and later.
     pub(crate) fn raise(&self) {
         if let Some(socket) = self.0.get() {
             let _ = socket.shutdown(Shutdown::Both);

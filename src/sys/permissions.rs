@@ -20,7 +20,7 @@ pub(super) fn set_mode(to: &File, wanted: u32, refused: &mut Vec<&'static str>) 
         return Ok(());
     }
     match to.set_permissions(Permissions::from_mode(wanted)) {
-        // Less than before is a loss that can be told; more is one that cannot be had.
+        // Narrower permissions are logged; wider ones are an error.
         Err(_) if made & !wanted == 0 => {
             refused.push(PERMISSIONS);
             Ok(())

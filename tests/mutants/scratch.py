@@ -136,7 +136,8 @@ class Scratch:
                 name = os.path.basename(source)[:-2]
                 program = os.path.join(self.programs, f"{name}-{way}")
                 subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-g", *flags, "-I", self.tree + "/include", source,
-                                "-o", program, "-L", self.libraries("checked"), "-Wl,-rpath," + self.libraries("checked"), "-lflagstore", "-lpthread", "-lm"], check=True)
+                                "-o", program, "-L", self.libraries("checked"), "-Wl,-rpath," + self.libraries("checked"),
+                                "-lflagstore", "-lpthread", "-lm"], check=True)
                 found.append((name, program))
         return found
 
@@ -146,7 +147,8 @@ class Scratch:
         folder = tempfile.mkdtemp(prefix="flagstore-mutants-", dir=RAM_DISK if os.path.isdir(RAM_DISK) else None)
         os.chmod(folder, 0o1777)  # as /tmp: some programs run as another user
         libraries = self.libraries(command.build)
-        environment = {**os.environ, "TMPDIR": folder, "PYTHONPATH": os.path.join(self.tree, "include", "python"), "LD_LIBRARY_PATH": libraries, "FLAGSTORE_LIB_DIR": libraries,
+        environment = {**os.environ, "TMPDIR": folder, "PYTHONPATH": os.path.join(self.tree, "include", "python"),
+                       "LD_LIBRARY_PATH": libraries, "FLAGSTORE_LIB_DIR": libraries,
                        "FLAGSTORE_INCLUDE_DIR": os.path.join(self.tree, "include"), "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("FLAGSTORE_LOG", "FLAGSTORE_FILE"):
             environment.pop(name, None)

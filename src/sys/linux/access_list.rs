@@ -83,7 +83,7 @@ impl AccessList {
         unsafe { libc::fremovexattr(file.as_raw_fd(), ACCESS_LIST.as_ptr()) };
     }
 
-    /// The list for a lock file: whoever may write the directory may read it, nobody else may.
+    /// The list for a lock file: those who may write the directory may read it, nobody else may.
     fn for_lock(directory: &Self, of: &Metadata, lock: &Metadata) -> Self {
         let mask = directory.0.iter().find(|entry| entry.0 == MASK).map_or(7, |entry| entry.2);
         let may_read = |permissions: u16| if permissions & WRITE != 0 { READ } else { 0 };

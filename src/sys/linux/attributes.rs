@@ -65,7 +65,7 @@ fn copy_owner(old: &Metadata, to: &File, made: &Metadata, refused: &mut Vec<&'st
     if owner.is_some() {
         refused.push("the owner");
     }
-    // Whoever may not give the file away may still keep its group.
+    // A process that may not give the file away may still keep its group.
     if group.is_some() && (owner.is_none() || fchown(to, None, group).is_err()) {
         refused.push("the group");
     }

@@ -30,7 +30,7 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Durati
     };
     let is_expected = |errno| matches!(errno, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT));
     if result != 0 && !is_expected(io::Error::last_os_error().raw_os_error()) {
-        // A sandbox: whoever waits asks again, but does not spin.
+        // A sandbox refuses: the caller asks again, but does not spin.
         sleep(timeout.unwrap_or(SLICE).min(SLICE));
     }
 }
