@@ -42,7 +42,7 @@ mod header {
 
     /// The sections of the header, each with the files of src/ffi that it is made from. The last file's `//!` text,
     /// a title and what a C programmer has to know, stands above the section.
-    const SECTIONS: [&[&str]; 11] = [
+    const SECTIONS: [&[&str]; 13] = [
         &["library"],
         &["error"],
         &["log"],
@@ -53,7 +53,9 @@ mod header {
         &["snapshot"],
         &["batch"],
         &["change"],
-        &["backend_table", "backend"],
+        &["backend_table", "remote_options", "backend"],
+        &["layered"],
+        &["status"],
     ];
 
     pub fn write() {

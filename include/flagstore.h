@@ -77,9 +77,9 @@ const char *flagstore_version(void);
    cannot fail. */
 uint32_t flagstore_abi_version(void);
 
-/* Whether the loaded library has the feature of that name: "memory", "file" and "backend" (the
-   kinds of store), "checked" and "watched" (the read modes of a file), "snapshot", "batch",
-   "watch". false for a name that it does not know, and for NULL. */
+/* Whether the loaded library has the feature of that name: "memory", "file", "backend" and
+   "layered" (the kinds of store), "checked" and "watched" (the read modes), "snapshot", "batch",
+   "watch", "status". false for a name that it does not know, and for NULL. */
 bool flagstore_has_feature(const char *name);
 
 /* Releases what the library handed out as `char *` or as a handle: a string, an error, a store,
@@ -142,12 +142,13 @@ void flagstore_free(void *object);
    Making the change again is safe. */
 #define FLAGSTORE_NOT_DURABLE 11
 
-/* A remote store was not reached in time. Nothing was changed. Reserved: in this version only a
-   backend of your own gives it. */
+/* A store that is elsewhere was not reached in time. Nothing was changed: try again later. */
 #define FLAGSTORE_UNAVAILABLE 12
 
-/* A remote store's answer did not come: the change may have been made or not. Reserved in the
-   same way. */
+/* The answer of a store that is elsewhere did not come: the change may have been made or not, or
+   a part of changes that a backend makes one by one. Making it again may make it twice. Read what
+   is there, or commit a batch with expectations: it fails with FLAGSTORE_CONFLICT if the first
+   attempt was successful. */
 #define FLAGSTORE_UNCERTAIN 13
 
 /* A bug in flagstore, caught before it could harm the host. Please report it. */
@@ -618,9 +619,9 @@ bool flagstore_batch_expect_n(flagstore_batch_t *batch,
    FLAGSTORE_CONFLICT if an expectation does not hold; then nothing has changed, except under
    FLAGSTORE_NOT_DURABLE. The batch stays the caller's and may be committed again.
 
-   On a backend of your own the changes are made one after another, under the store's lock: other
-   users of this handle see all or none, but a call that fails half-way leaves the earlier
-   changes, and another process may see some. */
+   On a backend of your own without `commit` the changes are made one after another, under the
+   store's lock: other users of this handle see all or none, but a call that fails half-way leaves
+   the earlier changes, and another process may see some. */
 bool flagstore_commit(flagstore_t *store,
                       const flagstore_batch_t *batch,
                       flagstore_error_t **error);
@@ -665,8 +666,8 @@ bool flagstore_json_equal(const char *a, size_t a_len, const char *b, size_t b_l
 /* ---- Changes ---- */
 
 /* A file's changes by anybody are noticed: this program, another one, a person with an
-   editor. A change in a backend of your own is noticed only if it is made through the same
-   store. */
+   editor. What is noticed in a backend of your own is up to its `load` and `wait`, and to the
+   options that the store was opened with. */
 
 /* Calls back for each change until it is freed with flagstore_free. */
 typedef struct flagstore_watch_t flagstore_watch_t;
@@ -719,8 +720,23 @@ flagstore_watch_t *flagstore_watch(flagstore_t *store,
 
 /* ---- Backends ---- */
 
-/* A store over four functions of the program: flags that live anywhere, with everything else in
-   this header on top. */
+/* A store over functions of the program: flags that live anywhere, in a database or behind a
+   service, with everything else in this header on top. Four functions make a store, the others
+   make it as good as those of the library. */
+
+/* The calls of the backend may overlap. Without it a store makes one call at a time, `wait`
+   excepted, which overlaps all others. */
+#define FLAGSTORE_BACKEND_CONCURRENT 1
+
+/* While the backend is lost, reads get the last good snapshot (the default). */
+#define FLAGSTORE_LOST_SERVE 0
+
+/* While the backend is lost, reads fail with FLAGSTORE_UNAVAILABLE. */
+#define FLAGSTORE_LOST_FAIL 1
+
+/* Opening does not wait for the first snapshot: reads fail with FLAGSTORE_UNAVAILABLE until it is
+   there. */
+#define FLAGSTORE_OPEN_LAZY 4
 
 /* Where a backend puts its answer with flagstore_reply. The library owns it, and it is valid
    during the call that it came with. */
@@ -729,12 +745,23 @@ typedef struct flagstore_reply_t flagstore_reply_t;
 /* The functions of a backend. Set all of it to zero, then `size`, then the functions. Each
    returns true, or false with an error object in *error, made by flagstore_error_new or by a
    call on another store: the library frees it, and the store's caller gets its code and message.
-   A function that is NULL makes the calls that need it fail with FLAGSTORE_NOT_IMPLEMENTED.
+
+   `get`, `set`, `remove` and `list_all` make a store. One that is NULL makes the calls that need
+   it fail with FLAGSTORE_NOT_IMPLEMENTED, unless another will do: `commit` for a set, `load` for
+   a list. Everything after them is optional, and a struct that ends earlier works as if it were
+   zero. `commit` makes batches atomic, `load` snapshots; with `wait` changes by others are known
+   at once.
 
    Keys and JSON come by pointer and length, in UTF-8, with a NUL behind them, and are valid
-   during the call. The calls of one store never overlap, but come from whatever thread uses the
-   store. They must not throw. They may call the library for other stores, but not for their own,
-   which fails with FLAGSTORE_BACKEND. */
+   during the call. Calls come from whatever thread uses the store, and from threads of the
+   library. They must not throw. They may call the library for other stores, but not for their
+   own, which fails with FLAGSTORE_BACKEND.
+
+   A backend that was not reached, so that nothing has changed, answers FLAGSTORE_UNAVAILABLE. A
+   change that was sent and not answered is FLAGSTORE_UNCERTAIN.
+
+   A revision is a number of the backend's own. It is never 0 and differs where the content does.
+   A backend that counts its changes one by one spares the library a read after each of its own. */
 typedef struct {
   /* sizeof(flagstore_backend_t) */
   size_t size;
@@ -753,31 +780,191 @@ typedef struct {
               const char *json,
               size_t json_len,
               flagstore_error_t **error);
-  /* removes the flag and stores in *existed whether there was one */
+  /* removes the flag and stores in *existed whether there was one; *existed is false before */
   bool (*remove)(void *context,
                  const char *key,
                  size_t key_len,
                  bool *existed,
                  flagstore_error_t **error);
-  /* replies every flag, in any order; flagstore_len, snapshots, watches and clear need it too */
+  /* replies every flag, in any order; without `load` flagstore_len, snapshots, watches and clear
+     need it too */
   bool (*list_all)(void *context, flagstore_reply_t *reply, flagstore_error_t **error);
-  /* called once, when the store and its last watch have been freed; may be NULL */
+  /* called once, when the store and its last watch have been freed, and after every other call;
+     may be NULL */
   void (*close)(void *context);
+  /* FLAGSTORE_BACKEND_*, added up */
+  uint32_t flags;
+  /* must be 0 */
+  uint32_t reserved;
+  /* makes all changes of the batch, or none if an expectation does not hold, which is
+     FLAGSTORE_CONFLICT; stores the revision after it in *revision, or leaves it 0. The functions
+     from flagstore_batch_clears to flagstore_json_equal read the batch. NULL: the changes are
+     made one by one */
+  bool (*commit)(void *context,
+                 const flagstore_batch_t *batch,
+                 uint64_t *revision,
+                 flagstore_error_t **error);
+  /* replies every flag as of one moment and stores their revision in *revision. If that is still
+     *revision it may set *same instead, and reply nothing. No reply with a revision: there are no
+     flags. No reply with *revision 0: the content has vanished, which is not believed to be empty */
+  bool (*load)(void *context,
+               uint64_t *revision,
+               bool *same,
+               flagstore_reply_t *reply,
+               flagstore_error_t **error);
+  /* blocks until the revision is no longer *revision, then stores the new one there and returns
+     true. false with *error NULL: `timeout_ms`, a few seconds at most, have passed, or `wake` was
+     called. One wait at a time is under way, beside any other calls */
+  bool (*wait)(void *context, uint64_t *revision, int32_t timeout_ms, flagstore_error_t **error);
+  /* makes a wait that is under way return. Without it the freeing of a store may take as long as
+     that wait does */
+  void (*wake)(void *context);
+  /* called in a forked child before any other function: close the copies of the parent's
+     descriptors, without a word to the server, and nothing else. Locks may be held by threads
+     that the child does not have */
+  void (*forked)(void *context);
 } flagstore_backend_t;
 
-/* Opens a store over the caller's functions; the struct is copied. The caller frees the store
-   with flagstore_free. NULL: the call failed, and `close` is not called. */
+/* Options of a store that is elsewhere. Set all of it to zero, then `size` to
+   sizeof(flagstore_remote_options_t), then what you want; zero means the default in every field.
+   Times are in milliseconds. */
+typedef struct {
+  /* sizeof(flagstore_remote_options_t) */
+  size_t size;
+  /* FLAGSTORE_READ_FRESH asks the backend at every read; FLAGSTORE_READ_CHECKED asks at every
+     read whether the snapshot is still the same; FLAGSTORE_READ_WATCHED serves a snapshot from
+     memory, which a thread of the library keeps up to date */
+  int32_t read_mode;
+  /* one of FLAGSTORE_LOST_*, for FLAGSTORE_READ_WATCHED */
+  int32_t when_lost;
+  /* FLAGSTORE_OPEN_READ_ONLY and FLAGSTORE_OPEN_LAZY, added up */
+  uint32_t flags;
+  /* how long opening with FLAGSTORE_READ_WATCHED waits for the first snapshot; 0: 2000 */
+  int32_t open_timeout_ms;
+  /* the deadline of a whole call; 0: 500 */
+  int32_t call_timeout_ms;
+  /* FLAGSTORE_LOST_SERVE becomes FLAGSTORE_LOST_FAIL after so long; 0: never */
+  int32_t max_stale_ms;
+  /* how often to look although nothing was announced; 0: 60000 where changes are announced, 5000
+     where not */
+  int32_t verify_ms;
+  /* a re-read begins after a random part of this, so that many clients do not all read at once;
+     0: 100; -1: at once */
+  int32_t spread_ms;
+  /* the longest delay between attempts to reach a lost backend; 0: 1000 */
+  int32_t retry_max_ms;
+  /* must be 0 */
+  uint32_t reserved;
+  /* a larger result fails with FLAGSTORE_IO (EFBIG); 0: 256 MiB */
+  uint64_t max_bytes;
+  /* a flags file that keeps the last good snapshot, and is read when the backend is not reached
+     at open; it is created with mode 0600; NULL: none. The string is copied */
+  const char *fallback_path;
+} flagstore_remote_options_t;
+
+/* Opens a store over the caller's functions; the struct is copied. Reads ask the backend, and a
+   call takes as long as the backend does. The caller frees the store with flagstore_free. NULL:
+   the call failed, and `close` is not called.
+
+   Changes that others make in the backend are noticed only if it has `load` or `wait`. */
 flagstore_t *flagstore_backend_open(const flagstore_backend_t *backend, flagstore_error_t **error);
 
+/* As flagstore_backend_open, with options; NULL options are the defaults. Then a call keeps its
+   deadline whatever the backend does: the backend is called in a thread of the library, and one
+   that does not return in time is left to itself. The caller frees the store with
+   flagstore_free. NULL: the call failed, with FLAGSTORE_UNAVAILABLE if a WATCHED store's first
+   snapshot did not come in time and there is no fallback file; then `close` has been called. */
+flagstore_t *flagstore_backend_open_with(const flagstore_backend_t *backend,
+                                         const flagstore_remote_options_t *options,
+                                         flagstore_error_t **error);
+
 /* Hands one value over to the call that `reply` came with; key and JSON are copied. In a `get`
-   the key is known: it may be NULL. It returns nothing and cannot fail: a key that is not UTF-8,
-   or a value that is not JSON, makes the call that `reply` came with fail with
-   FLAGSTORE_BACKEND. */
+   the key is known: it may be NULL. It returns nothing and cannot fail: a key that is not UTF-8
+   or not the one that was asked for, or a value that is not JSON, makes the call that `reply`
+   came with fail with FLAGSTORE_BACKEND. */
 void flagstore_reply(flagstore_reply_t *reply,
                      const char *key,
                      size_t key_len,
                      const char *json,
                      size_t json_len);
+
+/* ---- Stores over stores ---- */
+
+/* Overrides in memory over a file, a file over a store that is elsewhere, a file over the
+   defaults that a program ships: one handle, and all calls in this header. */
+
+/* Opens a store over the `count` stores in `layers`. A read asks layers[0] first, and the next
+   where a flag is absent; a stored null is a value. Lists and snapshots have the flags of all
+   layers. Changes and the expectations of a batch are for layers[write_to] alone: a set that a
+   layer above hides succeeds and is logged at FLAGSTORE_LOG_INFO, a delete tells whether that
+   layer had the flag. A layer that cannot be read fails the call; it is never skipped, though
+   a layer above that has the flag answers without asking it.
+
+   The store holds the layers: the caller may free the handles, and use them as well. The caller
+   frees the store with flagstore_free. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for
+   no layer, a layer that is NULL or no store, or `write_to` past the last one. */
+flagstore_t *flagstore_layered_open(flagstore_t *const *layers,
+                                    size_t count,
+                                    size_t write_to,
+                                    flagstore_error_t **error);
+
+/* ---- State ---- */
+
+/* How old the flags are that a store serves. A memory or file store is always live. */
+
+/* What is served is what the store holds. */
+#define FLAGSTORE_STATE_LIVE 1
+
+/* The last good snapshot is served, for the store is not reached at the moment. */
+#define FLAGSTORE_STATE_STALE 2
+
+/* The snapshot of the fallback file is served, for the store has not been reached since it was
+   opened. */
+#define FLAGSTORE_STATE_FALLBACK 3
+
+/* There is nothing to serve, or the flags have vanished from where they were stored. */
+#define FLAGSTORE_STATE_LOST 4
+
+/* Changes by others are found by looking. */
+#define FLAGSTORE_PUSH_NONE 0
+
+/* Changes by others are announced. */
+#define FLAGSTORE_PUSH_ANNOUNCED 1
+
+/* The server tracks what was read, and tells when it changes. */
+#define FLAGSTORE_PUSH_TRACKED 2
+
+/* The state of a store at one moment. */
+typedef struct {
+  /* sizeof(flagstore_status_t), set by the caller */
+  size_t size;
+  /* one of FLAGSTORE_STATE_* */
+  int32_t state;
+  /* one of FLAGSTORE_PUSH_* */
+  int32_t push;
+  /* milliseconds since what is served was last known to be what the store holds; 0: it always is */
+  int64_t age_ms;
+  /* as flagstore_revision */
+  uint64_t revision;
+  /* how often the store was reached again after it had been lost */
+  uint64_t reconnects;
+  /* how often the flags were read again because of a change */
+  uint64_t refreshes;
+} flagstore_status_t;
+
+/* Stores the state of the store in *status, whose `size` the caller has set: no more than so many
+   bytes are written. true: done. false: the call failed. It does not ask a store that is
+   elsewhere anything. */
+bool flagstore_status(const flagstore_t *store,
+                      flagstore_status_t *status,
+                      flagstore_error_t **error);
+
+/* Returns true once reads through this handle see everything that was finished, by anybody,
+   before the call. false: the call failed, with FLAGSTORE_UNAVAILABLE if the store was not
+   reached within `timeout_ms` milliseconds; -1 waits for ever. There is something to wait for
+   only with FLAGSTORE_READ_WATCHED: one stat of a file, or one question to a store that is
+   elsewhere. */
+bool flagstore_sync(flagstore_t *store, int32_t timeout_ms, flagstore_error_t **error);
 
 #ifdef __cplusplus
 }

@@ -112,6 +112,13 @@ pub enum Error {
         /// The system's own error.
         source: OsError,
     },
+    /// A store elsewhere was not reached in time. Nothing was changed.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The answer of a store elsewhere did not come: the change may have been made or not. Making it again may make it
+    /// twice: read first, or commit a [`Batch`](crate::Batch) with expectations.
+    #[error("{0}")]
+    Uncertain(String),
     /// A value, a file or a result is larger than the store allows. Nothing was changed.
     #[error("{}larger than max_bytes", about(.path, .key))]
     TooLarge {

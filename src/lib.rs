@@ -28,6 +28,7 @@
 
 mod error;
 mod store;
+mod status;
 mod value;
 mod snapshot;
 mod batch;
@@ -44,6 +45,8 @@ mod document;
 
 mod memory;
 mod file;
+mod layered;
+mod remote;
 
 #[allow(unsafe_code)]
 mod sys;
@@ -55,8 +58,11 @@ mod ffi;
 pub use batch::Batch;
 pub use error::{Error, OsError, Result};
 pub use file::{Durability, FileFlagStore, FileOptions, ReadMode};
+pub use layered::LayeredFlagStore;
 pub use memory::InMemoryFlagStore;
+pub use remote::{Backend, Loaded, RemoteFlagStore, RemoteOptions, WhenLost};
 pub use snapshot::{Snapshot, SnapshotIter};
+pub use status::{Push, State, Status};
 pub use store::FlagStore;
 pub use value::{Kind, Value, ValueRef};
 pub use watch::{Change, Watch};

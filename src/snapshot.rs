@@ -2,7 +2,7 @@ use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
 use crate::key::{self, KeyHasher};
 use crate::memory::sharded_map::{Entry, ShardedMap};
 use crate::value::StoredValue;
-use crate::{Error, Result, Value, ValueRef, sys};
+use crate::{Batch, Error, Result, Value, ValueRef, sys};
 use hashbrown::HashTable;
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
@@ -99,6 +99,33 @@ impl Snapshot {
         Ok(builder.finish())
     }
 
+    /// The flags after the batch's changes, in no more than `limit` bytes.
+    pub(crate) fn changed_by(&self, batch: &Batch, limit: usize) -> Result<Self> {
+        let mut builder = Self::builder(0, limit).map_err(no_room)?;
+        let kept = self.iter().filter(|(key, _)| batch.outcome(key).is_none()).map(|(key, value)| (key, value.text()));
+        let mut kept = kept.peekable();
+        let mut set = batch.changes().filter_map(|(key, value)| Some((key, value?.as_json()))).peekable();
+        loop {
+            let next = match (kept.peek(), set.peek()) {
+                (Some((key, _)), Some((other, _))) if key < other => kept.next(),
+                (_, Some(_)) => set.next(),
+                (_, None) => kept.next(),
+            };
+            match next {
+                Some((key, json)) => builder.push_compact(key, json).map_err(no_room)?,
+                None => return Ok(builder.finish()),
+            }
+        }
+    }
+
+    /// The length of all keys and values, in bytes, each with a NUL.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.0 {
+            Repr::Packed(packed) => packed.text.len(),
+            Repr::Shared(_) => self.iter().map(|(key, value)| key.len() + value.text().len() + 2).sum(),
+        }
+    }
+
     pub(crate) fn of_flags(flags: sys::Shared<ShardedMap>) -> Self {
         Self(Repr::Shared(Arc::new(SharedFlags { flags, sorted: OnceBox::new() })))
     }
@@ -138,6 +165,16 @@ impl Snapshot {
             packed.index = Some(packed.indexed()?);
         }
         Ok(self)
+    }
+
+    /// The same whoever else has the snapshot, if it is of no more than `limit` bytes.
+    pub(crate) fn into_indexed(self, limit: usize) -> Result<Self> {
+        if self.bytes() > limit {
+            return Err(no_room(ParseError::TooLarge));
+        }
+        let is_ours = matches!(&self.0, Repr::Packed(packed) if Arc::strong_count(packed) == 1);
+        let ours = if is_ours { self } else { self.changed_by(&Batch::new(), limit)? };
+        ours.indexed().map_err(no_room)
     }
 
     /// The key and the compact value at `index`, each with the NUL behind it.

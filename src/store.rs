@@ -1,5 +1,5 @@
 use crate::stop_token::StopToken;
-use crate::{Batch, Result, Snapshot, Value, ValueRef};
+use crate::{Batch, Result, Snapshot, Status, Value, ValueRef};
 use once_cell::race::OnceBox;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -202,6 +202,27 @@ pub trait FlagStore: Send + Sync {
             }
             thread::sleep(left.unwrap_or(POLL_INTERVAL).min(POLL_INTERVAL));
         }
+    }
+
+    /// Whether reads are served, and how old what they see may be. The default is a store that is always live.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`revision`](Self::revision).
+    fn status(&self) -> Result<Status> {
+        Ok(Status::live(self.revision()?))
+    }
+
+    /// Returns once reads through this store see everything that was finished, by anybody, before the call. Without a
+    /// deadline it may take for ever. The default has nothing to do, as for every store that asks at each read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) if the store was not reached in time; otherwise those of the
+    /// backend.
+    fn sync(&self, deadline: Option<Instant>) -> Result<()> {
+        let _ = deadline;
+        Ok(())
     }
 
     /// The length, in bytes, of the largest value that may fit: nothing longer need be parsed.

@@ -27,6 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 pub struct flagstore_batch_t(Mutex<State>);
 
+impl flagstore_batch_t {
+    /// The batch as a backend reads it.
+    pub(super) fn of(batch: &Batch) -> Self {
+        Self(Mutex::new(State { batch: Arc::new(batch.clone()), listing: None }))
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// Shared with the commits that are under way.
@@ -149,9 +156,9 @@ pub extern "C" fn flagstore_batch_expect_n(
 /// FLAGSTORE_CONFLICT if an expectation does not hold; then nothing has changed, except under
 /// FLAGSTORE_NOT_DURABLE. The batch stays the caller's and may be committed again.
 ///
-/// On a backend of your own the changes are made one after another, under the store's lock: other
-/// users of this handle see all or none, but a call that fails half-way leaves the earlier
-/// changes, and another process may see some.
+/// On a backend of your own without `commit` the changes are made one after another, under the
+/// store's lock: other users of this handle see all or none, but a call that fails half-way leaves
+/// the earlier changes, and another process may see some.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_commit(
     store: *mut flagstore_t,

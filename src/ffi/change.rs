@@ -1,8 +1,8 @@
 //! Changes
 //!
 //! A file's changes by anybody are noticed: this program, another one, a person with an
-//! editor. A change in a backend of your own is noticed only if it is made through the same
-//! store.
+//! editor. What is noticed in a backend of your own is up to its `load` and `wait`, and to the
+//! options that the store was opened with.
 
 use super::arguments;
 use super::error::flagstore_error_t;
@@ -108,7 +108,7 @@ pub extern "C" fn flagstore_watch(
 }
 
 /// When the time is over; `None`: never.
-fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
+pub(super) fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
     match u64::try_from(timeout_ms) {
         Ok(milliseconds) => Ok(Instant::now().checked_add(Duration::from_millis(milliseconds))),
         Err(_) if timeout_ms == -1 => Ok(None),

@@ -42,11 +42,12 @@ pub const FLAGSTORE_BACKEND: i32 = 10;
 /// The change was made and is visible, but the last fsync failed: it may not survive a power cut.
 /// Making the change again is safe.
 pub const FLAGSTORE_NOT_DURABLE: i32 = 11;
-/// A remote store was not reached in time. Nothing was changed. Reserved: in this version only a
-/// backend of your own gives it.
+/// A store that is elsewhere was not reached in time. Nothing was changed: try again later.
 pub const FLAGSTORE_UNAVAILABLE: i32 = 12;
-/// A remote store's answer did not come: the change may have been made or not. Reserved in the
-/// same way.
+/// The answer of a store that is elsewhere did not come: the change may have been made or not, or
+/// a part of changes that a backend makes one by one. Making it again may make it twice. Read what
+/// is there, or commit a batch with expectations: it fails with FLAGSTORE_CONFLICT if the first
+/// attempt was successful.
 pub const FLAGSTORE_UNCERTAIN: i32 = 13;
 /// A bug in flagstore, caught before it could harm the host. Please report it.
 pub const FLAGSTORE_INTERNAL: i32 = 99;
@@ -149,7 +150,11 @@ pub(super) fn from_raw(error: *mut flagstore_error_t) -> Error {
     };
     let (code, errno, message) = (*code, *os_code, message.to_string_lossy().into_owned());
     object::free(error.cast());
-    Error::Backend { code, errno, message }
+    match code {
+        FLAGSTORE_UNAVAILABLE => Error::Unavailable(message),
+        FLAGSTORE_UNCERTAIN => Error::Uncertain(message),
+        _ => Error::Backend { code, errno, message },
+    }
 }
 
 /// The error as an object for the caller.
@@ -169,6 +174,8 @@ fn code(error: &Error) -> i32 {
         Error::TypeMismatch { .. } => FLAGSTORE_TYPE_MISMATCH,
         Error::NotDurable { .. } => FLAGSTORE_NOT_DURABLE,
         Error::Conflict { .. } => FLAGSTORE_CONFLICT,
+        Error::Unavailable(_) => FLAGSTORE_UNAVAILABLE,
+        Error::Uncertain(_) => FLAGSTORE_UNCERTAIN,
         Error::Backend { code: 0, .. } => FLAGSTORE_BACKEND,
         Error::Backend { code, .. } => *code,
         Error::Internal(_) => FLAGSTORE_INTERNAL,

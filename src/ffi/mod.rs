@@ -23,8 +23,11 @@ pub mod snapshot;
 pub mod batch;
 pub mod change;
 mod backend_table;
-mod backend_store;
+mod table_backend;
+mod remote_options;
 pub mod backend;
+pub mod layered;
+pub mod status;
 
 /// Called by the loader.
 #[used]

@@ -13,7 +13,9 @@ use super::error::flagstore_error_t;
 use super::guard::guard;
 use super::object::{self, Kind};
 use super::{arguments, versioned_struct};
-use crate::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Result};
+use crate::{
+    Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, RemoteFlagStore, Result,
+};
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
@@ -67,6 +69,7 @@ pub struct flagstore_t(pub(super) Backend);
 pub(super) enum Backend {
     Memory(Arc<InMemoryFlagStore>),
     File(Arc<FileFlagStore>),
+    Remote(Arc<RemoteFlagStore>),
     Other(Arc<dyn FlagStore>),
 }
 
@@ -147,6 +150,7 @@ pub(super) fn handle<'a>(store: *const flagstore_t) -> Result<&'a dyn FlagStore>
     object::borrow(store, Kind::Store, "store").map(|handle| match &handle.0 {
         Backend::Memory(store) => store.as_ref() as &dyn FlagStore,
         Backend::File(store) => store.as_ref(),
+        Backend::Remote(store) => store.as_ref(),
         Backend::Other(store) => store.as_ref(),
     })
 }
@@ -156,6 +160,7 @@ pub(super) fn shared(store: *const flagstore_t) -> Result<Arc<dyn FlagStore>> {
     object::borrow(store, Kind::Store, "store").map(|handle| match &handle.0 {
         Backend::Memory(store) => Arc::clone(store) as Arc<dyn FlagStore>,
         Backend::File(store) => Arc::clone(store) as Arc<dyn FlagStore>,
+        Backend::Remote(store) => Arc::clone(store) as Arc<dyn FlagStore>,
         Backend::Other(store) => Arc::clone(store),
     })
 }

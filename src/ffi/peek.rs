@@ -21,6 +21,7 @@ pub(super) fn peek<T>(
     let found = match &store.0 {
         Backend::Memory(store) => store.peek(key, read)?,
         Backend::File(store) => store.peek(key, read)?,
+        Backend::Remote(store) => store.peek(key, read)?,
         Backend::Other(_) => return None,
     };
     if !error.is_null() {

@@ -22,6 +22,7 @@ use history::FileHistory;
 use load::Purpose;
 use read::{FlagsView, FreshCache, ReadCache};
 use revision::CachedRevision;
+use stamp::Stamp;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -220,6 +221,12 @@ impl FlagStore for FileFlagStore {
 
     fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
         revision::wait(self, seen, deadline, None)
+    }
+
+    fn sync(&self, _deadline: Option<Instant>) -> Result<()> {
+        // Reads after this see what the stat saw, or newer.
+        self.cache.invalidate_unless(Stamp::at(&self.path)?.as_ref());
+        Ok(())
     }
 
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {

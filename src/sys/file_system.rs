@@ -39,6 +39,20 @@ pub(crate) fn unlock(file: &File) {
     let _ = flock(file, libc::LOCK_UN);
 }
 
+/// Takes a lock that is this process's alone: a forked child does not share it, and it ends with the process. Whether it
+/// was free.
+pub(crate) fn try_lock_for_process(file: &File) -> io::Result<bool> {
+    // SAFETY: zero is a valid value of each field: from the start to the end, whatever that is.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as _;
+    // SAFETY: the descriptor is open; the struct lives during the call.
+    match check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) }) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The same open file under a descriptor that is not 0, 1 or 2, which a host may take for its standard streams.
 pub(crate) fn above_stdio(file: File) -> io::Result<File> {
     if file.as_raw_fd() > 2 {

@@ -1,5 +1,6 @@
 use super::{futex_wait, futex_wake_all, process_generation, thread_number};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Instant;
 
 /// A mutex that a fork cannot leave locked, for work that is long or calls out to code of the caller's.
 ///
@@ -24,6 +25,11 @@ impl ForkSafeMutex {
 
     /// Waits for the lock. `None`: this thread holds it already.
     pub(crate) fn lock(&self) -> Option<ForkSafeMutexGuard<'_>> {
+        self.lock_until(None)
+    }
+
+    /// The same; `None` also if the lock was not free by the deadline.
+    pub(crate) fn lock_until(&self, deadline: Option<Instant>) -> Option<ForkSafeMutexGuard<'_>> {
         // The low half of a generation tells a child from its parent on every kernel.
         let generation = process_generation();
         let process = (generation ^ generation >> 32) << 32;
@@ -36,9 +42,13 @@ impl ForkSafeMutex {
             }
             let is_free = holder == 0 || holder >> 32 != process >> 32;
             if !is_free {
+                let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                if left.is_some_and(|left| left.is_zero()) {
+                    return None;
+                }
                 self.waiters.fetch_add(1, SeqCst);
                 // One that was released in between is found by its word.
-                futex_wait(&self.releases, releases, None);
+                futex_wait(&self.releases, releases, left);
                 self.waiters.fetch_sub(1, SeqCst);
             } else if self.holder.compare_exchange(holder, me, SeqCst, SeqCst).is_ok() {
                 return Some(ForkSafeMutexGuard(self));

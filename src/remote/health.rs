@@ -1,0 +1,128 @@
+//! Whether the backend is reached, since when it is not, and who was told.
+
+use crate::{Error, Push, State, Status};
+use arc_swap::ArcSwapOption;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+pub(super) struct Health {
+    state: AtomicU32,
+    push: AtomicU32,
+    start: Instant,
+    /// When the flags were last known to be the backend's, in milliseconds since the start.
+    verified: AtomicU64,
+    /// The failure that reads are told of while there is nothing to serve.
+    last_error: ArcSwapOption<Error>,
+    loss_is_logged: AtomicBool,
+    reconnects: AtomicU64,
+    refreshes: AtomicU64,
+}
+
+const STATES: [State; 4] = [State::Live, State::Stale, State::Fallback, State::Lost];
+const PUSHES: [Push; 3] = [Push::None, Push::Announced, Push::Tracked];
+
+impl Health {
+    pub(super) fn new(state: State) -> Self {
+        Self {
+            state: AtomicU32::new(state as u32),
+            push: AtomicU32::new(Push::None as u32),
+            start: Instant::now(),
+            verified: AtomicU64::new(0),
+            last_error: ArcSwapOption::empty(),
+            loss_is_logged: AtomicBool::new(false),
+            reconnects: AtomicU64::new(0),
+            refreshes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        STATES[self.state.load(SeqCst) as usize]
+    }
+
+    fn set_state(&self, state: State) {
+        self.state.store(state as u32, SeqCst);
+    }
+
+    pub(super) fn set_push(&self, push: Push) {
+        self.push.store(push as u32, SeqCst);
+    }
+
+    pub(super) fn push(&self) -> Push {
+        PUSHES[self.push.load(SeqCst) as usize]
+    }
+
+    /// Since the flags were last known to be the backend's, or since the store was opened.
+    pub(super) fn age(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.verified.load(SeqCst)))
+    }
+
+    pub(super) fn status(&self, revision: u64, is_watched: bool) -> Status {
+        Status {
+            state: self.state(),
+            push: self.push(),
+            age: if is_watched || self.state() != State::Live { self.age() } else { Duration::ZERO },
+            revision,
+            reconnects: self.reconnects.load(SeqCst),
+            refreshes: self.refreshes.load(SeqCst),
+        }
+    }
+
+    pub(super) fn count_refresh(&self) {
+        self.refreshes.fetch_add(1, SeqCst);
+    }
+
+    /// The backend has said that the flags are its own.
+    pub(super) fn verified(&self, logs: bool) {
+        let age = self.age();
+        self.verified.store(self.start.elapsed().as_millis() as u64, SeqCst);
+        if self.state() == State::Live {
+            return;
+        }
+        self.set_state(State::Live);
+        if self.last_error.swap(None).is_some() {
+            self.reconnects.fetch_add(1, SeqCst);
+        }
+        if self.loss_is_logged.swap(false, SeqCst) && logs {
+            tracing::warn!("the backend is reached again after {} ms", age.as_millis());
+        }
+    }
+
+    /// The backend was not reached, or its flags have vanished. `has_flags`: there are some to be served.
+    pub(super) fn failed(&self, error: &Error, has_flags: bool, logs: bool) {
+        self.last_error.store(Some(error.clone().into()));
+        match self.state() {
+            State::Live | State::Stale if has_flags => self.set_state(State::Stale),
+            State::Fallback => {}
+            _ => self.set_state(State::Lost),
+        }
+        if logs && has_flags && !self.loss_is_logged.swap(true, SeqCst) {
+            tracing::warn!("the backend is lost: {error}");
+        }
+    }
+
+    /// The flags have vanished from where they were stored.
+    pub(super) fn set_lost(&self) {
+        self.set_state(State::Lost);
+    }
+
+    /// The fallback file serves.
+    pub(super) fn fall_back(&self) {
+        self.loss_is_logged.store(true, SeqCst);
+        self.set_state(State::Fallback);
+    }
+
+    /// In a forked child, which does not hear of changes yet.
+    pub(super) fn forked(&self) {
+        if self.state() == State::Live {
+            self.set_state(State::Stale);
+        }
+    }
+
+    pub(super) fn lost_error(&self) -> Error {
+        match self.last_error.load().as_deref() {
+            Some(Error::Unavailable(message)) => Error::Unavailable(message.clone()),
+            Some(error) => Error::Unavailable(format!("the backend is lost: {error}")),
+            None => Error::Unavailable("the flags have not been read yet".into()),
+        }
+    }
+}
