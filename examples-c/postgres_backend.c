@@ -1,7 +1,7 @@
-/* postgres_backend: flags in PostgreSQL 12 or newer, over libpq. See postgres_backend.h.
+/* postgres_backend: flags in PostgreSQL 12 or newer. See postgres_backend.h; the tables are in postgres_db.c.
  *
  *   - A flag is a row of flagstore_flags, for people with psql too. Keys are text, so a key with U+0000 can be asked
- *     for, but not stored. Values are json, which keeps the text as it is; jsonb would retype 1.10 and refuse 1e999.
+ *     for, but not stored. Values are json, which keeps the text as it is; jsonb would retype 1.10 and refuse 1e999999.
  *   - flagstore_revision has one row. A trigger counts there each transaction that changes flags, whoever makes it, and
  *     notifies the channel "flagstore". It does so before the first row is touched: whoever changes flags waits for
  *     that one row first, so changes follow one another, and no two of them deadlock over the rows of flags.
@@ -9,8 +9,7 @@
  *     this row says what became of it. txid_status() does not: a server that was killed may give the number of a lost
  *     transaction to another one, and then says "committed" of it.
  *
- * There are two connections: one for calls, which the library makes one at a time, and one that waits. Nothing blocks
- * but poll(), so every call keeps its deadline. */
+ * There are two connections: one for calls, which the library makes one at a time, and one that waits. */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <poll.h>
@@ -22,189 +21,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <libpq-fe.h>
-
 #include "postgres_backend.h"
+#include "postgres_db.h"
 
 enum { DEFAULT_TIMEOUT_MS = 500, RETRY_MS = 20 };
 
 typedef struct {
-    PGconn *conn;     /* NULL: not connected */
-    char sqlstate[6]; /* of the last command that the server refused, else "" */
-} connection_t;
-
-typedef struct {
     char *conninfo;
     int timeout_ms; /* of a whole call */
-    connection_t calling, waiting;
-    int wake_fd;       /* an eventfd */
-    char writer[33];   /* this handle's name in flagstore_writers */
+    db_t calling, waiting;
+    int wake_fd;     /* an eventfd */
+    char writer[33]; /* this handle's name in flagstore_writers; "": none yet */
 } postgres_t;
-
-/* Several clients may come here at the same moment: the lock lets one of them create. Once the tables are there, a user
- * who may not create any will do. After a restore from a backup, say
- *     UPDATE flagstore_revision SET revision = DEFAULT;
- * so that no revision means two things. The default is the time, ahead of any count. */
-static const char SCHEMA[] =
-    "SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '10s';"
-    "SELECT pg_advisory_xact_lock(7811324582631347045);"
-    "CREATE TABLE IF NOT EXISTS flagstore_flags (key text COLLATE \"C\" PRIMARY KEY, value json NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS flagstore_writers (writer text PRIMARY KEY, revision bigint NOT NULL,"
-    " at timestamptz NOT NULL DEFAULT now());"
-    "CREATE TABLE IF NOT EXISTS flagstore_revision (is_the_row bool PRIMARY KEY DEFAULT true CHECK (is_the_row),"
-    " revision bigint NOT NULL DEFAULT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);"
-    "INSERT INTO flagstore_revision DEFAULT VALUES ON CONFLICT DO NOTHING;"
-    /* Once in a transaction, which a setting remembers that ends with it. */
-    "CREATE OR REPLACE FUNCTION flagstore_count() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$ "
-    "BEGIN"
-    "  IF current_setting('flagstore.counted', true) IS DISTINCT FROM TG_RELID::text THEN"
-    "    UPDATE flagstore_revision SET revision = revision + 1;"
-    "    PERFORM set_config('flagstore.counted', TG_RELID::text, true);"
-    "    NOTIFY flagstore;"
-    "  END IF;"
-    "  RETURN NULL; "
-    "END $$;"
-    "DROP TRIGGER IF EXISTS flagstore_count ON flagstore_flags;"
-    "CREATE TRIGGER flagstore_count BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON flagstore_flags"
-    " FOR EACH STATEMENT EXECUTE FUNCTION flagstore_count();";
-
-/* ---- errors ---- */
-
-/* Always false: what a function of a backend returns when it has failed. */
-static bool fail(flagstore_error_t **error, int32_t code, const char *format, const char *words) {
-    char message[1000];
-    snprintf(message, sizeof message, format, words);
-    message[strcspn(message, "\n")] = '\0'; /* libpq ends its messages so */
-    flagstore_free(*error);
-    *error = flagstore_error_new(code, message);
-    return false;
-}
-
-/* libpq's words, if the server was not reached or is gone. None: it has failed to answer in time. */
-static bool fail_unreached(flagstore_error_t **error, const PGconn *conn) {
-    const char *words = PQerrorMessage(conn);
-    return fail(error, FLAGSTORE_UNAVAILABLE, "PostgreSQL: %s", words[0] != '\0' ? words : "no answer in time");
-}
-
-/* The server's words, if it refused. Nothing was done. */
-static bool fail_refused(connection_t *connection, const PGresult *answer, flagstore_error_t **error) {
-    const char *state = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
-    const char *words = PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
-    snprintf(connection->sqlstate, sizeof connection->sqlstate, "%s", state != NULL ? state : "");
-    state = connection->sqlstate;
-    int32_t code = FLAGSTORE_BACKEND;
-    if (strcmp(state, "55P03") == 0) /* lock_timeout */
-        code = FLAGSTORE_LOCKED;
-    else if (strcmp(state, "25006") == 0) /* a standby, or a session that may only read */
-        code = FLAGSTORE_READ_ONLY;
-    else if (strcmp(state, "57014") == 0 || strncmp(state, "40", 2) == 0) /* statement_timeout; a deadlock */
-        code = FLAGSTORE_UNAVAILABLE;
-    return fail(error, code, "PostgreSQL: %s", words != NULL ? words : PQresultErrorMessage(answer));
-}
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* ---- connections ---- */
-
-static void disconnect(connection_t *connection) {
-    PQfinish(connection->conn);
-    connection->conn = NULL;
-}
-
-/* Whether the connection is ready to be read (POLLIN) or written (POLLOUT) before the deadline. */
-static bool is_ready(const PGconn *conn, short events, int64_t deadline) {
-    struct pollfd entry = {PQsocket(conn), events, 0};
-    int64_t left = deadline - now_ms();
-    return entry.fd >= 0 && poll(&entry, 1, left > 0 ? (int)left : 0) > 0;
-}
-
-/* Sends a command, or several without parameters, and returns the answer to the last one, to be freed with PQclear.
- * NULL: it failed. If `connection` is closed then, it is not known whether the server did what it was told. */
-static PGresult *ask(connection_t *connection, int64_t deadline, flagstore_error_t **error, const char *command, int count,
-                     const char *const *parameters) {
-    PGconn *conn = connection->conn;
-    PGresult *answer = NULL, *next;
-    connection->sqlstate[0] = '\0';
-    bool goes_on = count == 0 ? PQsendQuery(conn, command)
-                              : PQsendQueryParams(conn, command, count, NULL, parameters, NULL, NULL, 0);
-    int unsent = 1;
-    while (goes_on && (unsent = PQflush(conn)) == 1) /* reads as well: the server may wait for that */
-        goes_on = is_ready(conn, POLLIN | POLLOUT, deadline) && PQconsumeInput(conn);
-    for (goes_on = goes_on && unsent == 0; goes_on;) {
-        if (PQisBusy(conn)) {
-            goes_on = is_ready(conn, POLLIN, deadline) && PQconsumeInput(conn);
-            continue;
-        }
-        if ((next = PQgetResult(conn)) == NULL)
-            break;
-        PQclear(answer);
-        answer = next;
-    }
-    ExecStatusType status = PQresultStatus(answer); /* a fatal error for NULL */
-    if (!goes_on || PQstatus(conn) == CONNECTION_BAD) {
-        fail_unreached(error, conn);
-        disconnect(connection);
-    } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-        return answer;
-    } else {
-        fail_refused(connection, answer, error);
-    }
-    PQclear(answer);
-    return NULL;
-}
-
-/* For a command whose answer says no more than that it was done. */
-static bool tell(connection_t *connection, int64_t deadline, flagstore_error_t **error, const char *command) {
-    PGresult *answer = ask(connection, deadline, error, command, 0, NULL);
-    PQclear(answer);
-    return answer != NULL;
-}
-
-static bool set_up(const postgres_t *pg, connection_t *connection, int64_t deadline, flagstore_error_t **error) {
-    char settings[400];
-    /* The server gives up before the client does, and says why. It does not keep the locks of a client that stopped. */
-    snprintf(settings, sizeof settings,
-             "SET statement_timeout = %d; SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;"
-             "SET client_min_messages = error; SET default_transaction_isolation = 'read committed';"
-             "SELECT to_regclass('flagstore_flags') IS NOT NULL AND to_regclass('flagstore_revision') IS NOT NULL",
-             pg->timeout_ms, pg->timeout_ms * 3 / 4, pg->timeout_ms * 2);
-    PGresult *answer = ask(connection, deadline, error, settings, 0, NULL);
-    bool is_there = answer != NULL && PQgetvalue(answer, 0, 0)[0] == 't';
-    PQclear(answer);
-    return answer != NULL && (is_there || tell(connection, deadline, error, SCHEMA));
-}
-
-/* Connects unless that has been done. An idle connection that the server has closed meanwhile is replaced. */
-static bool connect_to(const postgres_t *pg, connection_t *connection, int64_t deadline, flagstore_error_t **error) {
-    static const char *const keywords[] = {"dbname", "client_encoding", "fallback_application_name", NULL};
-    const char *const values[] = {pg->conninfo, "UTF8", "flagstore", NULL};
-    PGconn *conn = connection->conn;
-    if (conn != NULL) {
-        if (!is_ready(conn, POLLIN, 0) || (PQconsumeInput(conn) && PQstatus(conn) == CONNECTION_OK))
-            return true;
-        disconnect(connection);
-    }
-    connection->conn = conn = PQconnectStartParams(keywords, values, 1);
-    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-    while (PQstatus(conn) != CONNECTION_BAD && state != PGRES_POLLING_OK &&
-           is_ready(conn, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
-        state = PQconnectPoll(conn);
-    bool is_connected = state == PGRES_POLLING_OK && PQsetnonblocking(conn, 1) == 0;
-    if (is_connected && set_up(pg, connection, deadline, error))
-        return true;
-    if (!is_connected)
-        fail_unreached(error, conn);
-    disconnect(connection);
-    return false;
-}
 
 /* By when a call that begins now must end. */
 static int64_t deadline_of(const postgres_t *pg) {
-    return now_ms() + pg->timeout_ms;
+    return db_now() + pg->timeout_ms;
 }
 
 /* ---- reading ---- */
@@ -222,9 +54,10 @@ static bool get(void *context, const char *key, size_t key_len, flagstore_reply_
     int64_t deadline = deadline_of(pg);
     if (has_nul(key, key_len))
         return true; /* there is no such flag */
-    if (!connect_to(pg, &pg->calling, deadline, error))
+    if (!db_connect(&pg->calling, deadline, error))
         return false;
-    PGresult *found = ask(&pg->calling, deadline, error, "SELECT value FROM flagstore_flags WHERE key = $1", 1, &key);
+    static const char question[] = "SELECT value FROM flagstore_flags WHERE key = $1";
+    PGresult *found = db_ask(&pg->calling, deadline, error, question, 1, &key);
     if (PQntuples(found) > 0)
         flagstore_reply(reply, NULL, 0, PQgetvalue(found, 0, 0), (size_t)PQgetlength(found, 0, 0));
     PQclear(found);
@@ -232,8 +65,8 @@ static bool get(void *context, const char *key, size_t key_len, flagstore_reply_
 }
 
 /* The revision, or 0 if its row has gone. */
-static bool ask_revision(connection_t *connection, int64_t deadline, uint64_t *revision, flagstore_error_t **error) {
-    PGresult *found = ask(connection, deadline, error, "SELECT revision FROM flagstore_revision", 0, NULL);
+static bool ask_revision(db_t *db, int64_t deadline, uint64_t *revision, flagstore_error_t **error) {
+    PGresult *found = db_ask(db, deadline, error, "SELECT revision FROM flagstore_revision", 0, NULL);
     *revision = PQntuples(found) > 0 ? number(PQgetvalue(found, 0, 0)) : 0;
     PQclear(found);
     return found != NULL;
@@ -244,14 +77,15 @@ static bool load(void *context, uint64_t *revision, bool *same, flagstore_reply_
     postgres_t *pg = context;
     int64_t deadline = deadline_of(pg);
     uint64_t current = 0;
-    if (!connect_to(pg, &pg->calling, deadline, error))
+    if (!db_connect(&pg->calling, deadline, error))
         return false;
     if (*revision != 0 && !ask_revision(&pg->calling, deadline, &current, error))
         return false;
     if (current != 0 && current == *revision)
         return *same = true;
-    PGresult *all = ask(&pg->calling, deadline, error,
-                        "SELECT revision, key, value FROM flagstore_revision LEFT JOIN flagstore_flags ON true", 0, NULL);
+    static const char question[] =
+        "SELECT revision, key, value FROM flagstore_revision LEFT JOIN flagstore_flags ON true";
+    PGresult *all = db_ask(&pg->calling, deadline, error, question, 0, NULL);
     *revision = PQntuples(all) > 0 ? number(PQgetvalue(all, 0, 0)) : 0; /* 0: somebody has emptied the table */
     for (int row = 0; row < PQntuples(all); row++)
         if (!PQgetisnull(all, row, 1)) /* NULL: there are no flags */
@@ -338,7 +172,7 @@ static bool check_expectations(const flagstore_batch_t *batch, const PGresult *r
         const char *key = flagstore_batch_expect_key(batch, i, &key_len);
         const char *json = flagstore_batch_expect_value(batch, i, &json_len);
         if (!is_so(rows, key, key_len, json, json_len)) /* without the values: the message is logged */
-            return fail(error, FLAGSTORE_CONFLICT, "flag \"%s\": not what the batch expected", key);
+            return db_fail(error, FLAGSTORE_CONFLICT, "flag \"%s\": not what the batch expected", key);
     }
     return true;
 }
@@ -358,7 +192,7 @@ static bool plan(const flagstore_batch_t *batch, const PGresult *rows, work_t *w
         if (json == NULL) {
             append(&work->gone, key, key_len);
         } else if (has_nul(key, key_len)) {
-            return fail(error, FLAGSTORE_BACKEND, "flag \"%s\\0...\": a key in PostgreSQL cannot contain U+0000", key);
+            return db_fail(error, FLAGSTORE_BACKEND, "flag \"%s\\0...\": PostgreSQL cannot store U+0000 in a key", key);
         } else {
             append(&work->keys, key, key_len);
             append(&work->values, json, json_len);
@@ -385,41 +219,42 @@ static bool settle(postgres_t *pg, uint64_t revision, int64_t deadline, flagstor
              "SELECT 1 FROM flagstore_revision FOR UPDATE;"
              "SELECT 1 FROM flagstore_writers WHERE writer = '%s' AND revision = %" PRIu64, pg->writer, revision);
     const struct timespec pause = {0, RETRY_MS * 1000000L};
-    while (now_ms() < deadline) {
+    while (db_now() < deadline) {
         PGresult *answer = NULL;
-        if (connect_to(pg, &pg->calling, deadline, error))
-            answer = ask(&pg->calling, deadline, error, question, 0, NULL);
+        if (db_connect(&pg->calling, deadline, error))
+            answer = db_ask(&pg->calling, deadline, error, question, 0, NULL);
         if (answer != NULL) {
             bool is_done = PQntuples(answer) > 0;
             PQclear(answer);
             flagstore_free(*error);
             *error = NULL;
-            return is_done || fail(error, FLAGSTORE_UNAVAILABLE, "%s", "PostgreSQL: the change was lost with its connection");
+            return is_done || db_fail(error, FLAGSTORE_UNAVAILABLE, "%s", "PostgreSQL: the change was lost on its way");
         }
         nanosleep(&pause, NULL);
     }
-    return fail(error, FLAGSTORE_UNCERTAIN, "PostgreSQL: no answer to COMMIT (%s)", flagstore_error_message(*error));
+    return db_fail(error, FLAGSTORE_UNCERTAIN, "PostgreSQL: no answer to COMMIT (%s)", flagstore_error_message(*error));
 }
 
 /* One transaction. *was_there: whether the batch found a flag to delete. */
-static bool try_change(postgres_t *pg, const flagstore_batch_t *batch, int64_t deadline, work_t *work, uint64_t *revision,
-                       bool *was_there, flagstore_error_t **error) {
-    connection_t *connection = &pg->calling;
+static bool try_change(postgres_t *pg, const flagstore_batch_t *batch, int64_t deadline, work_t *work,
+                       uint64_t *revision, bool *was_there, flagstore_error_t **error) {
+    db_t *db = &pg->calling;
     /* The lock makes changes follow one another, so what is read behind it is what the change will meet. Locking the
      * expected rows would not do: a row that must be absent cannot be locked. */
-    PGresult *answer = ask(connection, deadline, error, "BEGIN; SELECT revision FROM flagstore_revision FOR UPDATE", 0, NULL);
+    static const char begin[] = "BEGIN; SELECT revision FROM flagstore_revision FOR UPDATE";
+    PGresult *answer = db_ask(db, deadline, error, begin, 0, NULL);
     if (answer == NULL)
         return false;
     bool is_there = PQntuples(answer) > 0;
     *revision = is_there ? number(PQgetvalue(answer, 0, 0)) : 0;
     PQclear(answer);
     if (!is_there)
-        return fail(error, FLAGSTORE_BACKEND, "%s", "PostgreSQL: flagstore_revision has lost its row");
+        return db_fail(error, FLAGSTORE_BACKEND, "%s", "PostgreSQL: flagstore_revision has lost its row");
 
     const char *read = array_text(&work->read);
     PGresult *rows = flagstore_batch_clears(batch)
-        ? ask(connection, deadline, error, "SELECT key, value FROM flagstore_flags ORDER BY key", 0, NULL)
-        : ask(connection, deadline, error,
+        ? db_ask(db, deadline, error, "SELECT key, value FROM flagstore_flags ORDER BY key", 0, NULL)
+        : db_ask(db, deadline, error,
               "SELECT key, value FROM flagstore_flags WHERE key = ANY ($1) ORDER BY key", 1, &read);
     work->gone.len = work->keys.len = work->values.len = 0;
     bool is_good = rows != NULL && check_expectations(batch, rows, error) && plan(batch, rows, work, error);
@@ -427,30 +262,31 @@ static bool try_change(postgres_t *pg, const flagstore_batch_t *batch, int64_t d
     if (!is_good)
         return false;
     if (work->read.is_short || work->gone.is_short || work->keys.is_short || work->values.is_short)
-        return fail(error, FLAGSTORE_IO, "%s", "out of memory");
+        return db_fail(error, FLAGSTORE_IO, "%s", "out of memory");
     *was_there = work->gone.len > 0;
     if (work->gone.len == 0 && work->keys.len == 0)
-        return tell(connection, deadline, error, "COMMIT"); /* of nothing: all is as it should be */
+        return db_tell(db, deadline, error, "COMMIT"); /* of nothing: all is as it should be */
 
     char next[24];
     snprintf(next, sizeof next, "%" PRIu64, ++*revision); /* as the trigger counts */
     const char *const parameters[] = {pg->writer, next, array_text(&work->gone), array_text(&work->keys),
                                       array_text(&work->values)};
-    answer = ask(connection, deadline, error,
+    answer = db_ask(db, deadline, error,
                  "WITH written AS (INSERT INTO flagstore_writers VALUES ($1, $2::bigint) ON CONFLICT (writer)"
                  "  DO UPDATE SET revision = excluded.revision, at = now()),"
                  " forgotten AS (DELETE FROM flagstore_writers WHERE at < now() - interval '1 hour' AND writer <> $1),"
                  " gone AS (DELETE FROM flagstore_flags WHERE key = ANY ($3::text[]))"
-                 "INSERT INTO flagstore_flags SELECT key, value::json FROM unnest($4::text[], $5::text[]) AS new (key, value)"
+                 "INSERT INTO flagstore_flags"
+                 " SELECT key, value::json FROM unnest($4::text[], $5::text[]) AS new (key, value)"
                  " ON CONFLICT (key) DO UPDATE SET value = excluded.value", 5, parameters);
     PQclear(answer);
     if (answer == NULL)
         return false;
     /* Half of the time that is left is for finding out, should the answer not come. */
-    int64_t now = now_ms();
-    if (tell(connection, now + (deadline - now) / 2, error, "COMMIT"))
+    int64_t now = db_now();
+    if (db_tell(db, now + (deadline - now) / 2, error, "COMMIT"))
         return true;
-    return connection->conn == NULL && settle(pg, *revision, deadline, error);
+    return db->conn == NULL && settle(pg, *revision, deadline, error);
 }
 
 /* 16 random bytes. Each process has its own. */
@@ -463,7 +299,7 @@ static void name_writer(postgres_t *pg) {
 
 static bool change(postgres_t *pg, const flagstore_batch_t *batch, uint64_t *revision, bool *was_there,
                    flagstore_error_t **error) {
-    connection_t *connection = &pg->calling;
+    db_t *db = &pg->calling;
     int64_t deadline = deadline_of(pg);
     work_t work = {0};
     bool is_done, again;
@@ -477,13 +313,13 @@ static bool change(postgres_t *pg, const flagstore_batch_t *batch, uint64_t *rev
             append(&work.read, key, len);
     }
     do {
-        connection->sqlstate[0] = '\0';
-        is_done = connect_to(pg, connection, deadline, error) &&
+        db->sqlstate[0] = '\0';
+        is_done = db_connect(db, deadline, error) &&
             try_change(pg, batch, deadline, &work, revision, was_there, error);
-        again = !is_done && strncmp(connection->sqlstate, "40", 2) == 0 && now_ms() < deadline; /* a deadlock's victim */
-        if (!is_done && connection->conn != NULL && PQtransactionStatus(connection->conn) != PQTRANS_IDLE) {
+        again = !is_done && strncmp(db->sqlstate, "40", 2) == 0 && db_now() < deadline; /* a deadlock's victim */
+        if (!is_done && db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE) {
             flagstore_error_t *ignored = NULL;
-            if (!tell(connection, deadline, &ignored, "ROLLBACK"))
+            if (!db_tell(db, deadline, &ignored, "ROLLBACK"))
                 flagstore_free(ignored);
         }
         if (again) {
@@ -524,14 +360,14 @@ static bool remove_flag(void *context, const char *key, size_t key_len, bool *ex
 /* Looks, and again after each notification and at the end: silence alone does not tell that the server is there. */
 static bool wait_for_change(void *context, uint64_t *revision, int32_t timeout_ms, flagstore_error_t **error) {
     postgres_t *pg = context;
-    connection_t *connection = &pg->waiting;
-    int64_t end = now_ms() + timeout_ms;
-    if (connection->conn == NULL && !(connect_to(pg, connection, deadline_of(pg), error) &&
-                                      tell(connection, deadline_of(pg), error, "LISTEN flagstore")))
-        return disconnect(connection), false;
+    db_t *db = &pg->waiting;
+    int64_t end = db_now() + timeout_ms;
+    if (db->conn == NULL && !(db_connect(db, deadline_of(pg), error) &&
+                                      db_tell(db, deadline_of(pg), error, "LISTEN flagstore")))
+        return db_disconnect(db), false;
     for (bool is_over = false;;) {
         uint64_t current;
-        if (!ask_revision(connection, deadline_of(pg), &current, error))
+        if (!ask_revision(db, deadline_of(pg), &current, error))
             return false;
         if (current != *revision) {
             *revision = current;
@@ -540,19 +376,19 @@ static bool wait_for_change(void *context, uint64_t *revision, int32_t timeout_m
         if (is_over)
             return false;
         PGnotify *told = NULL;
-        while ((told = PQnotifies(connection->conn)) == NULL && now_ms() < end) {
-            struct pollfd entries[] = {{PQsocket(connection->conn), POLLIN, 0}, {pg->wake_fd, POLLIN, 0}};
-            poll(entries, 2, (int)(end - now_ms() > 0 ? end - now_ms() : 0));
+        while ((told = PQnotifies(db->conn)) == NULL && db_now() < end) {
+            struct pollfd entries[] = {{PQsocket(db->conn), POLLIN, 0}, {pg->wake_fd, POLLIN, 0}};
+            poll(entries, 2, (int)(end - db_now() > 0 ? end - db_now() : 0));
             uint64_t wakes;
             if (entries[1].revents != 0 && read(pg->wake_fd, &wakes, sizeof wakes) > 0)
                 return false;
-            if (entries[0].revents != 0 && !PQconsumeInput(connection->conn)) {
-                fail_unreached(error, connection->conn);
-                return disconnect(connection), false;
+            if (entries[0].revents != 0 && !PQconsumeInput(db->conn)) {
+                db_fail_unreached(error, db->conn);
+                return db_disconnect(db), false;
             }
         }
         is_over = told == NULL;
-        for (; told != NULL; told = PQnotifies(connection->conn)) /* one look for all of them */
+        for (; told != NULL; told = PQnotifies(db->conn)) /* one look for all of them */
             PQfreemem(told);
     }
 }
@@ -569,7 +405,7 @@ static void wake(void *context) {
  * what libpq knows of them is left alone. */
 static void forget_in_child(void *context) {
     postgres_t *pg = context;
-    connection_t *connections[] = {&pg->calling, &pg->waiting};
+    db_t *connections[] = {&pg->calling, &pg->waiting};
     for (int i = 0; i < 2; i++) {
         if (connections[i]->conn != NULL && PQsocket(connections[i]->conn) >= 0)
             close(PQsocket(connections[i]->conn));
@@ -582,8 +418,8 @@ static void forget_in_child(void *context) {
 
 static void close_all(void *context) {
     postgres_t *pg = context;
-    disconnect(&pg->calling);
-    disconnect(&pg->waiting);
+    db_disconnect(&pg->calling);
+    db_disconnect(&pg->waiting);
     close(pg->wake_fd);
     free(pg->conninfo);
     free(pg);
@@ -597,10 +433,10 @@ flagstore_t *postgres_open(const char *conninfo, const flagstore_remote_options_
     postgres_t *pg = calloc(1, sizeof *pg);
     flagstore_t *store = NULL;
     if (pg == NULL || (conninfo != NULL && (pg->conninfo = strdup(conninfo)) == NULL)) {
-        fail(result, FLAGSTORE_IO, "%s", "out of memory");
+        db_fail(result, FLAGSTORE_IO, "%s", "out of memory");
         free(pg);
     } else if (parsed == NULL) { /* libpq would quote it, and a password with it */
-        fail(result, FLAGSTORE_INVALID_ARGUMENT, "%s", "not a connection string of PostgreSQL");
+        db_fail(result, FLAGSTORE_INVALID_ARGUMENT, "%s", "not a connection string of PostgreSQL");
         free(pg->conninfo), free(pg);
     } else {
         flagstore_backend_t backend = {
@@ -609,6 +445,8 @@ flagstore_t *postgres_open(const char *conninfo, const flagstore_remote_options_
             .forked = forget_in_child};
         int limit = options != NULL && options->call_timeout_ms > 0 ? options->call_timeout_ms : DEFAULT_TIMEOUT_MS;
         pg->timeout_ms = limit > 10 ? limit - limit / 10 : limit; /* before the library stops waiting for the answer */
+        pg->calling.conninfo = pg->waiting.conninfo = pg->conninfo;
+        pg->calling.timeout_ms = pg->waiting.timeout_ms = pg->timeout_ms;
         pg->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         store = flagstore_backend_open_with(&backend, options, result);
         /* An option out of range is the one failure that comes before the library has taken the backend over. */
