@@ -1,4 +1,4 @@
-/* postgres_backend: flags in PostgreSQL 12 or newer. See postgres_backend.h; the tables are in postgres_db.c.
+/* postgres_backend: flags in PostgreSQL (tested with 15). See postgres_backend.h; the tables are in postgres_db.c.
  *
  *   - A flag is a row of flagstore_flags, for people with psql too. Keys are text, so a key with U+0000 can be asked
  *     for, but not stored. Values are json, which keeps the text as it is; jsonb would retype 1.10 and refuse 1e999999.

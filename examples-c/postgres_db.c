@@ -9,10 +9,11 @@
 
 #include "postgres_db.h"
 
-/* Several clients may come here at the same moment: the lock lets one of them create. Once the tables are there, a user
- * who may not create any will do. After a restore from a backup, say
- *     UPDATE flagstore_revision SET revision = DEFAULT;
- * so that no revision means two things. The default is the time, ahead of any count. */
+/* Several clients may come here at the same moment: the lock lets one of them create. Once the tables are there, a program
+ * needs SELECT, INSERT, UPDATE and DELETE on all three, and a person these on flagstore_flags and flagstore_revision.
+ *
+ * A revision begins with the time, which is ahead of any count, so that tables made anew do not repeat what clients have
+ * seen. After a restore from a backup, see to that by UPDATE flagstore_revision SET revision = DEFAULT. */
 static const char SCHEMA[] =
     "SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '10s';"
     "SELECT pg_advisory_xact_lock(7811324582631347045);"
@@ -168,8 +169,10 @@ bool db_connect(db_t *db, int64_t deadline, flagstore_error_t **error) {
     bool is_connected = state == PGRES_POLLING_OK && PQsetnonblocking(conn, 1) == 0;
     if (is_connected && set_up(db, deadline, error))
         return true;
-    if (!is_connected)
+    if (!is_connected && PQstatus(conn) == CONNECTION_BAD)
         db_fail_unreached(error, conn);
+    else if (!is_connected)
+        db_fail(error, FLAGSTORE_UNAVAILABLE, "%s", "PostgreSQL: no connection in time");
     db_disconnect(db);
     return false;
 }

@@ -10,6 +10,7 @@ fail() {
     printf 'postgres: %s\n' "$*" >&2
     exit 1
 }
+unset "${!PG@}" # what libpq and the server would read
 bin=$(pg_config --bindir)
 if [ ! -x "$bin/initdb" ]; then
     [ "${FLAGSTORE_TESTS:-}" != all ] || fail "no initdb in $bin: PostgreSQL's server is not installed"
@@ -57,8 +58,10 @@ start)
     exit 1
     ;;
 kill) # its other processes notice, and end
-    kill -KILL "\$(cat pid)"
-    while kill -0 "\$(cat pid)" 2>/dev/null; do sleep 0.01; done
+    pid=\$(cat pid)
+    kill -KILL "\$pid"
+    while kill -0 "\$pid" 2>/dev/null; do sleep 0.01; done
+    : >pid
     ;;
 esac
 END
@@ -69,10 +72,9 @@ options=(--auth=trust --username=postgres --encoding=UTF8 --locale=C --no-sync)
 "$work/server" start || fail "the server does not start"
 export FLAGSTORE_POSTGRES_DIRECTORY=$work
 export FLAGSTORE_POSTGRES="host=$work user=postgres dbname=postgres"
-unset "${!PG@}"
 
 compile() { # compile OUTPUT ARGUMENTS...
-    ${CC:-cc} -std=c99 -g -O1 -Wall -Wextra -Werror "-I$FLAGSTORE_INCLUDE_DIR" "-I$(pg_config --includedir)" \
+    ${CC:-cc} -std=c99 -g -Wall -Wextra -Werror "-I$FLAGSTORE_INCLUDE_DIR" "-I$(pg_config --includedir)" \
         "${@:2}" -o "$1"
 }
 libraries=("-L$FLAGSTORE_LIB_DIR" -lflagstore "-Wl,-rpath,$FLAGSTORE_LIB_DIR" "-L$(pg_config --libdir)" -lpq)

@@ -126,7 +126,8 @@ static void what_does_not_work_is_said_without_the_password(void) {
     flagstore_free(store);
     char text[300];
     snprintf(text, sizeof text, "%s options=-cdefault_transaction_read_only=on", conninfo());
-    store = postgres_open(text, NULL, NULL);
+    options.read_mode = FLAGSTORE_READ_FRESH, options.call_timeout_ms = 30000;
+    store = postgres_open(text, &options, NULL);
     CHECK(!flagstore_set(store, "flag", "true", &error));
     CHECK_ERROR(FLAGSTORE_READ_ONLY, NULL, error);
     flagstore_free(store);
@@ -160,7 +161,7 @@ static void what_people_do_counts(void) {
 }
 
 static void a_transaction_that_stays_open_keeps_nobody_waiting_for_ever(void) {
-    flagstore_remote_options_t options = {.size = sizeof options, .call_timeout_ms = 1500};
+    flagstore_remote_options_t options = {.size = sizeof options, .call_timeout_ms = 3000};
     flagstore_t *store = postgres_open(conninfo(), &options, NULL);
     flagstore_error_t *error = GARBAGE;
     SET(store, "mode", "1");
@@ -379,10 +380,14 @@ static void a_lost_answer_is_found_out(void) {
     flagstore_free(store);
     options.call_timeout_ms = 1000;
     store = postgres_open(text, &options, NULL);
-    CHECK_GET("2", store, "flag");
     __atomic_store_n(&proxy_mode, LOSE_SERVER, __ATOMIC_SEQ_CST);
-    CHECK(!flagstore_set(store, "flag", "4", &error));
-    CHECK_ERROR(FLAGSTORE_UNCERTAIN, NULL, error);
+    int32_t code;
+    do { /* a slow machine may not come as far as COMMIT */
+        CHECK(!flagstore_set(store, "flag", "4", &error));
+        code = flagstore_error_code(error);
+        flagstore_free(error);
+    } while (code == FLAGSTORE_UNAVAILABLE && !check_failures);
+    CHECK_INT(FLAGSTORE_UNCERTAIN, code);
     pthread_join(thread, NULL);
     close(proxy_listens);
     flagstore_free(store);
@@ -419,7 +424,7 @@ static void count_through_it_all(void *number) {
             } while (failed);
             CHECK_THAT(found == count || found == count + 1, "after %d: %lld", count, (long long)found);
             is_done = found == count + 1;
-        } else if (!is_done && code == FLAGSTORE_UNAVAILABLE) {
+        } else if (!is_done && (code == FLAGSTORE_UNAVAILABLE || code == FLAGSTORE_LOCKED)) {
             progress->unavailable[own]++;
             pause_a_millisecond();
         } else if (!is_done) {
