@@ -9,11 +9,12 @@
 
 #include "postgres_db.h"
 
-/* Several clients may come here at the same moment: the lock lets one of them create. Once the tables are there, a program
- * needs SELECT, INSERT, UPDATE and DELETE on all three, and a person these on flagstore_flags and flagstore_revision.
+/* Several clients may come here at the same moment: the lock lets one of them create. Once the tables are there, a
+ * program needs SELECT, INSERT, UPDATE and DELETE on all three, and a person these on flagstore_flags and
+ * flagstore_revision.
  *
- * A revision begins with the time, which is ahead of any count, so that tables made anew do not repeat what clients have
- * seen. After a restore from a backup, see to that by UPDATE flagstore_revision SET revision = DEFAULT. */
+ * A revision begins with the time, which is ahead of any count, so that tables made anew do not repeat what clients
+ * have seen. After a restore from a backup, see to that by UPDATE flagstore_revision SET revision = DEFAULT. */
 static const char SCHEMA[] =
     "SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '10s';"
     "SELECT pg_advisory_xact_lock(7811324582631347045);"
