@@ -255,7 +255,7 @@ static bool try_change(postgres_t *pg, const flagstore_batch_t *batch, int64_t d
     PGresult *rows = flagstore_batch_clears(batch)
         ? db_ask(db, deadline, error, "SELECT key, value FROM flagstore_flags ORDER BY key", 0, NULL)
         : db_ask(db, deadline, error,
-              "SELECT key, value FROM flagstore_flags WHERE key = ANY ($1) ORDER BY key", 1, &read);
+                 "SELECT key, value FROM flagstore_flags WHERE key = ANY ($1) ORDER BY key", 1, &read);
     work->gone.len = work->keys.len = work->values.len = 0;
     bool is_good = rows != NULL && check_expectations(batch, rows, error) && plan(batch, rows, work, error);
     PQclear(rows);
@@ -272,13 +272,14 @@ static bool try_change(postgres_t *pg, const flagstore_batch_t *batch, int64_t d
     const char *const parameters[] = {pg->writer, next, array_text(&work->gone), array_text(&work->keys),
                                       array_text(&work->values)};
     answer = db_ask(db, deadline, error,
-                 "WITH written AS (INSERT INTO flagstore_writers VALUES ($1, $2::bigint) ON CONFLICT (writer)"
-                 "  DO UPDATE SET revision = excluded.revision, at = now()),"
-                 " forgotten AS (DELETE FROM flagstore_writers WHERE at < now() - interval '1 hour' AND writer <> $1),"
-                 " gone AS (DELETE FROM flagstore_flags WHERE key = ANY ($3::text[]))"
-                 "INSERT INTO flagstore_flags"
-                 " SELECT key, value::json FROM unnest($4::text[], $5::text[]) AS new (key, value)"
-                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value", 5, parameters);
+                    "WITH written AS (INSERT INTO flagstore_writers VALUES ($1, $2::bigint) ON CONFLICT (writer)"
+                    "  DO UPDATE SET revision = excluded.revision, at = now()),"
+                    " forgotten AS (DELETE FROM flagstore_writers"
+                    "  WHERE writer <> $1 AND at < now() - interval '1 hour'),"
+                    " gone AS (DELETE FROM flagstore_flags WHERE key = ANY ($3::text[]))"
+                    "INSERT INTO flagstore_flags"
+                    " SELECT key, value::json FROM unnest($4::text[], $5::text[]) AS new (key, value)"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value", 5, parameters);
     PQclear(answer);
     if (answer == NULL)
         return false;
@@ -320,7 +321,8 @@ static bool change(postgres_t *pg, const flagstore_batch_t *batch, uint64_t *rev
         if (!is_done && db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE) {
             flagstore_error_t *ignored = NULL;
             if (!db_tell(db, deadline, &ignored, "ROLLBACK"))
-                flagstore_free(ignored);
+                db_disconnect(db); /* the server rolls back */
+            flagstore_free(ignored);
         }
         if (again) {
             flagstore_free(*error);
@@ -362,8 +364,9 @@ static bool wait_for_change(void *context, uint64_t *revision, int32_t timeout_m
     postgres_t *pg = context;
     db_t *db = &pg->waiting;
     int64_t end = db_now() + timeout_ms;
-    if (db->conn == NULL && !(db_connect(db, deadline_of(pg), error) &&
-                                      db_tell(db, deadline_of(pg), error, "LISTEN flagstore")))
+    bool is_listening = db->conn != NULL ||
+        (db_connect(db, deadline_of(pg), error) && db_tell(db, deadline_of(pg), error, "LISTEN flagstore"));
+    if (!is_listening)
         return db_disconnect(db), false;
     for (bool is_over = false;;) {
         uint64_t current;

@@ -94,6 +94,7 @@ checks=0
 expect() { # expect STATUS OUTPUT WORD...
     local status=0 output
     output=$("$work/postgres" "$FLAGSTORE_POSTGRES" "${@:3}" 2>&1) || status=$?
+    # shellcheck disable=SC2053  # a pattern is wanted
     [[ $status = "$1" && $output = $2 ]] || fail "postgres ${*:3}: expected $1 and $2, got $status and $output"
     checks=$((checks + 1))
 }
