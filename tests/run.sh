@@ -64,7 +64,7 @@ section "sanitizers, and the models of what is concurrent"
 instrumented_status=0
 wait $instrumented || instrumented_status=$?
 cat "$log"
-[ $faults = 0 ] && [ $instrumented_status = 0 ]
+if [ $faults != 0 ] || [ $instrumented_status != 0 ]; then exit 1; fi
 
 section "the benchmark runs"
 tests/bench/run.sh --quick
