@@ -32,7 +32,7 @@ ROOMS = {
     "src/file": ["rust", "unit", "c", "checked", "python", "odd", "row17", "row14", "row10", "row15", "row09", "row16",
                  "row04", "row03", "row06", "row05", "row01"],
     "src/ffi": ["rust", "unit", "c", "python", "flagctl", "cpp", "ruby", "go"],
-    "src/sys": ["rust", "c", "checked", "python", "odd", "row17", "row14", "row15", "row06", "row05", "row08"],
+    "src/sys": ["rust", "unit", "c", "checked", "python", "odd", "row17", "row14", "row15", "row06", "row05", "row08"],
     # Not in the sample, but for --room.
     "src": ["rust", "unit", "c", "checked", "python", "flagctl", "ruby"],
 }
