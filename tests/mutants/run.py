@@ -9,7 +9,7 @@
 
 Results are added to WORK/results.jsonl (--work, target/mutants by default): a mutation that is in it is not run again
 unless its file has changed; --again runs those that survived. What cannot be told from the original by any test
-stands in equivalent.txt, with the reason.
+stands in equivalent.txt, with the reason, and is not run.
 """
 import argparse
 import difflib
@@ -210,6 +210,10 @@ class Campaign:
         self.store("results.jsonl", result)
         return result
 
+    def equal(self, mutation):
+        """The result of one that equivalent.txt names."""
+        return {"id": mutation.id, "file": mutation.file, "outcome": "survived", "by": "", "seconds": 0}
+
     def judge(self, result, commands):
         started = time.monotonic()
         tests = self.scratch.build("checked")
@@ -313,7 +317,9 @@ def main():
     results = []
     for one in campaign.chosen():
         result = campaign.results.get(one.id)
-        if not result or options.only or (options.again and result["outcome"] == "survived"):
+        if one.id in campaign.equivalent and not options.only:
+            result = result or campaign.equal(one)
+        elif not result or options.only or (options.again and result["outcome"] == "survived"):
             result = campaign.attempt(one)
             why = result["words"] if result["outcome"] == "unviable" else result["by"]
             times = f"{result['seconds']:6.1f} s (build {result['build']:.1f})"
