@@ -161,7 +161,9 @@ class Campaign:
             self.tests |= built
         print(f"built in {time.monotonic() - started:.0f} s", flush=True)
         skipped = set(self.options.skip or [])
-        self.commands = [one for one in suites(self.scratch) if not skipped & {one.suite, one.name}]
+        wanted = set(self.options.suite or [])
+        self.commands = [one for one in suites(self.scratch)
+                         if not skipped & {one.suite, one.name} and (not wanted or wanted & {one.suite, one.name})]
         state = hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()[:16]
         for one in self.stored("baseline.jsonl"):
             if one["state"] == state:
@@ -229,7 +231,7 @@ class Campaign:
         rounds += [([one], 1) for one in sorted((one for one in commands if one.alone), key=self.worth, reverse=True)]
         built = {"checked"}
         for rest, jobs in rounds:
-            if rest[0].build not in built:
+            if rest and rest[0].build not in built:
                 built.add(rest[0].build)
                 more = self.scratch.build(rest[0].build)
                 if isinstance(more, str):
@@ -299,6 +301,7 @@ def main():
     parser.add_argument("--again", action="store_true", help="runs anew what has survived so far")
     parser.add_argument("--list", action="store_true", help="says what would be run")
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--suite", action="append", help="a suite or a command of one; may be repeated; all by default")
     parser.add_argument("--skip", action="append", metavar="SUITE")
     parser.add_argument("--jobs", type=int, default=2 * os.cpu_count(), help="commands at a time: most wait")
     parser.add_argument("--work", help="the folder of copy, builds and results")
