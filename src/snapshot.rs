@@ -161,7 +161,7 @@ impl Snapshot {
     #[inline(always)]
     pub(crate) fn peek(&self, key: &[u8]) -> Option<Option<StoredValue<'_>>> {
         match &self.0 {
-            Repr::Packed(packed) => packed.index.as_ref().map(|index| index.find(packed, key)),
+            Repr::Packed(packed) => Some(packed.index.as_ref()?.find(packed, key)),
             Repr::Shared(_) => None,
         }
     }
