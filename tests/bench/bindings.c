@@ -7,7 +7,7 @@
 
 typedef struct {
     const char *name, *bare, *ready, *command;
-    double limit_ns;
+    double limit_ns; /* 0: none */
 } language;
 
 static void report_language(const language *it, const char *arguments, size_t flags) {
@@ -27,6 +27,7 @@ static void report_language(const language *it, const char *arguments, size_t fl
     if (pclose(pipe)) die("%s failed", it->name);
     double typical = median(ours, config.rounds);
     report_values(14, what, flags, "ns", typical, median(bare, config.rounds), ratios, config.rounds, NONE);
+    if (it->limit_ns <= 0) return;
     for (size_t i = 0; i < config.rounds; i++) ratios[i] = ours[i] / it->limit_ns;
     report_values(14, text_of("%s: get_bool, WATCHED / %.0f ns", it->name, it->limit_ns), flags, "ns", typical,
                   it->limit_ns, ratios, config.rounds, MOST(1));
@@ -34,6 +35,8 @@ static void report_language(const language *it, const char *arguments, size_t fl
 
 void bindings_row(void) {
     const language languages[] = {
+        {"C++", "the same call in C", text_of("test -x '%s/bindings-cpp'", config.programs),
+         text_of("'%s/bindings-cpp'", config.programs), 0},
         {"Go", "a bare call by cgo", text_of("test -x '%s/bindings-go'", config.programs),
          text_of("'%s/bindings-go'", config.programs), 70},
         {"Ruby", "a bare call by ffi", "ruby -e 'require \"ffi\"' 2>/dev/null",

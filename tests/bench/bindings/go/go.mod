@@ -4,4 +4,4 @@ go 1.19
 
 require flagstore v0.2.0
 
-replace flagstore => ../../../include/go
+replace flagstore => ../../../../include/go
