@@ -250,16 +250,18 @@ check_sh() {
         ! missing pkg-config "the pkg-config file" || return 0
         [ -f "$built/libflagstore.a" ] ||
             { skip "the installation" "no libflagstore.a beside libflagstore.so"; return 0; }
-        cp "$blocks/quickstart.c" "$checkout/program.c"
+        cp "$root/examples-c/quickstart.c" "$checkout/program.c"
         recipe "$1"
         run quickstart env -u LD_LIBRARY_PATH "$checkout/program"
         ;;
     static)
         [ -f "$built/libflagstore.a" ] ||
             { skip "static linking" "no libflagstore.a beside libflagstore.so"; return 0; }
-        cp "$blocks/quickstart.c" "$checkout/program.c"
+        cp "$root/examples-c/quickstart.c" "$checkout/program.c"
         recipe "$1"
+        blocks=$work/blocks/README.md # the program is the README's, and so is what it prints
         run quickstart env -u LD_LIBRARY_PATH "$checkout/program"
+        blocks=$work/blocks/$document
         ;;
     *) fail "no rule for the block $2.sh" ;;
     esac
