@@ -74,7 +74,7 @@ c_programs() { # target, runner, sysroot, way, compiler's argument
         # shellcheck disable=SC2086
         if "cc-$target" -std=c99 -D_GNU_SOURCE -g $argument -Iinclude -Wall -Wextra -Werror -o "$program" "$source" \
             -L"$library" "${paths[@]}" -lflagstore -lpthread -lm >"$program.log" 2>&1 &&
-            timeout 600 "${run[@]}" "$program" >>"$program.log" 2>&1; then
+            timeout 1800 "${run[@]}" "$program" >>"$program.log" 2>&1; then
             passed=$((passed + 1))
         elif is_qemus "$runner" "$name" "$program.log"; then
             qemus=$((qemus + 1))
