@@ -42,8 +42,9 @@ compiler() { # target, compiler
     echo "$path"
 }
 
-# Cargo for a target. For musl there is no standard library in Debian: it is built from its source.
-build() { # target, command...
+# Cargo for a target, whose settings go with it. For musl there is no standard library in Debian: it is built from its
+# source.
+build() ( # target, command...
     local target=$1 variable std=()
     shift
     variable=$(tr a-z- A-Z_ <<<"$target")
@@ -53,7 +54,7 @@ build() { # target, command...
         export RUSTC_BOOTSTRAP=1 "CARGO_TARGET_${variable}_RUSTFLAGS=-C target-feature=-crt-static -C link-self-contained=no"
     fi
     cargo "$@" --target "$target" "${std[@]}" --locked --offline
-}
+)
 
 # Compiles and runs the C programs whose first line asks for this way.
 c_programs() { # target, runner, sysroot, way, compiler's argument
