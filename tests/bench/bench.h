@@ -143,6 +143,7 @@ void list_row(void);           /* 10 */
 void library_row(void);        /* 11 */
 void footprint_row(void);      /* 12 */
 void process_row(void);        /* 13 */
+void bindings_row(void);       /* 14 */
 /* The program as a child of row 12: prints the bytes that a store takes. `what`: a file, or a number of flags for
    the kind "memory". */
 int print_memory(const char *kind, const char *what);

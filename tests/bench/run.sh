@@ -91,10 +91,20 @@ if [ -n "$growth" ]; then
     exit
 fi
 
-compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,process}.c
+compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,process,bindings}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/cjson_get.c" -o "$out/cjson_get" $(pkg-config --cflags --libs libcjson)
 cc -std=c99 -O2 -I"$root/include" "$root"/examples-c/flagctl*.c -o "$out/flagctl" -L"$FLAGSTORE_LIB_DIR" -lflagstore
+# Row 14 leaves out the languages that are not installed.
+rm -f "$out"/bindings-*
+if command -v go >/dev/null; then
+    (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" \
+        GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
+fi
+if command -v c++ >/dev/null; then
+    c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
+        -L"$FLAGSTORE_LIB_DIR" -lflagstore
+fi
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
 echo "as JSON: $out/bench.json"
