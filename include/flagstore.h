@@ -900,9 +900,16 @@ void flagstore_reply(flagstore_reply_t *reply,
    layer had the flag. A layer that cannot be read fails the call; it is never skipped, though
    a layer above that has the flag answers without asking it.
 
-   The store holds the layers: the caller may free the handles, and use them as well. The caller
-   frees the store with flagstore_free. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for
-   no layer, a layer that is NULL or no store, or `write_to` past the last one. */
+   The revision changes when that of any layer does. The first wait or watch starts one thread of
+   the library for each layer, which hears of its changes as a wait for that layer would; a watch
+   calls back for what can be seen through all layers. flagstore_status tells the worst state, the
+   oldest age, the weakest push of the layers that are elsewhere, and the sums of the counters;
+   flagstore_sync is for all layers, within one timeout.
+
+   The store holds the layers: the caller may free the handles, and use them as well; a layer may
+   be layered itself, and may stand in `layers` twice. The caller frees the store with
+   flagstore_free, which ends its threads. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT
+   for no layer, a layer that is NULL or no store, or `write_to` past the last one. */
 flagstore_t *flagstore_layered_open(flagstore_t *const *layers,
                                     size_t count,
                                     size_t write_to,

@@ -4,7 +4,9 @@
 mod cases;
 
 use cases::value;
-use flagstore::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Value};
+use flagstore::{
+    Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, LayeredFlagStore, ReadMode, Value,
+};
 use std::sync::Arc;
 
 /// Runs the case on an empty store of each kind.
@@ -21,6 +23,12 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
     case("file checked", &file("checked.json", ReadMode::Checked, Durability::None));
     case("file watched", &file("watched.json", ReadMode::Watched, Durability::None));
+    let layered = |top, bottom, write_to| {
+        Arc::new(LayeredFlagStore::new(vec![top, bottom], write_to).expect("there are layers")) as Arc<dyn FlagStore>
+    };
+    let unsynced = |name| file(name, ReadMode::Fresh, Durability::None);
+    case("file over file", &layered(unsynced("top.json"), unsynced("bottom.json"), 0));
+    case("memory over file", &layered(Arc::new(InMemoryFlagStore::new()), unsynced("below.json"), 1));
 }
 
 #[test]

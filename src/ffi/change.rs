@@ -97,7 +97,7 @@ pub extern "C" fn flagstore_watch(
         let key = if key.is_null() { None } else { Some(arguments::text(key, "key")?.to_owned()) };
         let callback = callback.ok_or_else(|| Error::InvalidArgument("callback is NULL".into()))?;
         let userdata = Userdata(userdata);
-        let watch = Watch::start(shared(store)?, key, move |change: &Change<'_>| {
+        let watch = Watch::start(shared(store, "store")?, key, move |change: &Change<'_>| {
             let (key, old, new) = change.with_nul();
             let pointer = |text: Option<&str>| text.map_or(ptr::null(), |text| text.as_ptr().cast());
             // SAFETY: the caller promised such a function; the texts end with a NUL and live during the call.
