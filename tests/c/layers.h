@@ -4,6 +4,8 @@
 
 #include "recorder.h"
 
+#include <sys/syscall.h>
+
 #define LAYERED(write_to, ...) \
     open_layered(__FILE__, __LINE__, (write_to), (flagstore_t *[]){__VA_ARGS__}, \
                  COUNT(((flagstore_t *[]){__VA_ARGS__})))
@@ -32,6 +34,13 @@ static inline flagstore_t *new_file(const char *path) {
     return store;
 }
 
+static inline flagstore_t *open_watched_file(const char *path) {
+    flagstore_error_t *error = GARBAGE;
+    flagstore_t *store = open_mode(path, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_NONE, &error);
+    CHECK_OK(error);
+    return store;
+}
+
 static inline uint64_t revision_of(const flagstore_t *store) {
     flagstore_error_t *error = GARBAGE;
     uint64_t revision = flagstore_revision(store, &error);
@@ -50,5 +59,43 @@ static inline flagstore_status_t status_of_store(const flagstore_t *store) {
 
 /* The threads that follow the layers; those that ended may stay listed for a moment. */
 static inline int count_followers(void) { return count_threads_named("flagstore-layer"); }
+
+/* ---- a thread that waits ---- */
+
+struct waiter {
+    const flagstore_t *store;
+    uint64_t revision;
+    pid_t thread; /* its number, once it runs */
+    pthread_t handle;
+};
+
+static inline void *wait_for_ever(void *argument) {
+    struct waiter *waiter = argument;
+    flagstore_error_t *error = GARBAGE;
+    uint64_t before = waiter->revision;
+    __atomic_store_n(&waiter->thread, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+    CHECK(flagstore_wait(waiter->store, &waiter->revision, -1, &error));
+    CHECK_OK(error);
+    CHECK_THAT(waiter->revision != before && waiter->revision != 0, "expected another revision");
+    return NULL;
+}
+
+static inline bool is_asleep(pid_t *thread) {
+    char path[64];
+    pid_t number = __atomic_load_n(thread, __ATOMIC_ACQUIRE);
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)number);
+    size_t len = 0;
+    char *stat = number ? read_file(path, &len) : NULL;
+    bool asleep = stat && strstr(stat, ") S ");
+    free(stat);
+    return asleep;
+}
+
+/* Comes back when the thread sleeps, most likely in its wait. */
+static inline void start_waiter(struct waiter *waiter, const flagstore_t *store) {
+    *waiter = (struct waiter){.store = store, .revision = revision_of(store)};
+    CHECK(pthread_create(&waiter->handle, NULL, wait_for_ever, waiter) == 0);
+    CHECK_EVENTUALLY(is_asleep(&waiter->thread));
+}
 
 #endif
