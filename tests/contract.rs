@@ -2,12 +2,15 @@
 
 #[path = "contract/cases.rs"]
 mod cases;
+#[path = "contract/engine.rs"]
+mod engine;
 
 use cases::value;
-use flagstore::{
-    Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, LayeredFlagStore, ReadMode, Value,
-};
+use engine::Engine;
+use flagstore::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Value};
+use flagstore::{LayeredFlagStore, RemoteFlagStore, RemoteOptions};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Runs the case on an empty store of each kind.
 fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
@@ -29,6 +32,15 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     let unsynced = |name| file(name, ReadMode::Fresh, Durability::None);
     case("file over file", &layered(unsynced("top.json"), unsynced("bottom.json"), 0));
     case("memory over file", &layered(Arc::new(InMemoryFlagStore::new()), unsynced("below.json"), 1));
+    for read_mode in [ReadMode::Fresh, ReadMode::Checked, ReadMode::Watched] {
+        // Others' changes are looked for soon, and a slow machine takes its time.
+        let options =
+            RemoteOptions::new().read_mode(read_mode).verify(Duration::from_millis(20)).spread(Duration::ZERO);
+        let options = options.call_timeout(Duration::from_secs(60)).open_timeout(Duration::from_secs(60));
+        let remote = |engine| Arc::new(RemoteFlagStore::open_with(engine, options.clone()).expect("it opens"));
+        case(&format!("four methods, {read_mode:?}"), &(remote(Engine::with_four_methods()) as Arc<dyn FlagStore>));
+        case(&format!("everything, {read_mode:?}"), &(remote(Engine::with_everything()) as Arc<dyn FlagStore>));
+    }
 }
 
 #[test]

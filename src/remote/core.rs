@@ -198,8 +198,11 @@ impl Core {
 
     /// After a change of this store's own, which the backend has at `revision` (0: not known): reads see it from now on.
     pub(super) fn take_in(&self, own: &Batch, revision: u64, deadline: Option<Instant>) {
+        if !self.options.notices_others {
+            return self.changes.bump();
+        }
         let Some(_lock) = self.keeps_flags().then(|| self.refreshing.lock_until(deadline)).flatten() else {
-            self.changes.bump();
+            // Whoever waits for a change hears of it when the flags have been compared.
             return self.demand.raise();
         };
         let (seen, is_read) = {
