@@ -114,6 +114,10 @@ impl FlagStore for InMemoryFlagStore {
         Ok(self.changes.wait(seen, deadline, None))
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
         Ok(self.changes.wait(seen, deadline, Some(stop)))
     }

@@ -8,7 +8,7 @@ mod engine;
 use cases::value;
 use engine::Engine;
 use flagstore::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Value};
-use flagstore::{RemoteFlagStore, RemoteOptions};
+use flagstore::{LayeredFlagStore, RemoteFlagStore, RemoteOptions};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,12 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
     case("file checked", &file("checked.json", ReadMode::Checked, Durability::None));
     case("file watched", &file("watched.json", ReadMode::Watched, Durability::None));
+    let layered = |top, bottom, write_to| {
+        Arc::new(LayeredFlagStore::new(vec![top, bottom], write_to).expect("there are layers")) as Arc<dyn FlagStore>
+    };
+    let unsynced = |name| file(name, ReadMode::Fresh, Durability::None);
+    case("file over file", &layered(unsynced("top.json"), unsynced("bottom.json"), 0));
+    case("memory over file", &layered(Arc::new(InMemoryFlagStore::new()), unsynced("below.json"), 1));
     for read_mode in [ReadMode::Fresh, ReadMode::Checked, ReadMode::Watched] {
         // Others' changes are looked for soon, and a slow machine takes its time.
         let options =

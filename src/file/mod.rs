@@ -229,6 +229,10 @@ impl FlagStore for FileFlagStore {
         Ok(())
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {
         revision::wait(self, seen, deadline, Some(stop))
     }
