@@ -2,7 +2,7 @@
 //! backend's word that it is.
 
 use super::core::Core;
-use super::fallback::Writer;
+use super::fallback::{self, Writer};
 use super::signal::Signal;
 use crate::background_thread::BackgroundThread;
 use crate::stop_token::StopToken;
@@ -105,10 +105,10 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
                         if revision == 0 || revision != core.backend_revision() {
                             core.demand.raise();
                         }
-                        stop.wait(SHORTEST_INTERVAL);
                     }
                     None => core.still_at(seen),
                 }
+                stop.wait(SHORTEST_INTERVAL);
             }
             Err(Error::NotImplemented(_)) => return,
             Err(_) => {
@@ -146,23 +146,25 @@ impl<'a> Reader<'a> {
             self.keep_fallback();
             let is_asked = core.demand.count() != seen;
             if !is_asked && Instant::now() < next {
-                core.update_serving();
                 core.demand.wait(seen, self.time_to_sleep(next));
                 continue;
             }
-            seen = core.demand.count();
             // A lost backend has its own delays.
             if self.failures == 0 {
                 sleep_until(Instant::now() + random_part(core.options.spread), stop);
             }
+            seen = core.demand.count();
             next = match core.refresh(core.deadline()) {
                 Ok(()) => {
                     self.failures = 0;
                     self.write_at = self.fallback.is_some().then(Instant::now);
                     Instant::now() + self.verify_interval()
                 }
-                Err(_) => {
+                Err(error) => {
                     self.failures += 1;
+                    if self.failures == 1 && !core.is_read() {
+                        fallback::serve(core, &error);
+                    }
                     let delay = retry_delay(self.failures, core.options.retry_max);
                     // Whoever asks meanwhile waits as long.
                     sleep_until(Instant::now() + delay, stop);
@@ -174,10 +176,9 @@ impl<'a> Reader<'a> {
 
     fn time_to_sleep(&self, next: Instant) -> Duration {
         let left = next.saturating_duration_since(Instant::now());
-        let expiry = self.core.time_to_expiry().unwrap_or(left);
         let write = self.write_at.map_or(left, |at| at.saturating_duration_since(Instant::now()));
         // Rounded up, so that nobody spins through the last millisecond.
-        left.min(expiry).min(write) + Duration::from_millis(1)
+        left.min(write) + Duration::from_millis(1)
     }
 
     /// Spread by a third, so that clients that began together do not stay together.
