@@ -69,13 +69,16 @@ impl Calls {
         work: impl FnOnce(&dyn Backend) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.note_fork()?;
-        if INSIDE_OF.get() == Arc::as_ptr(self) {
-            return Err(own_call());
-        }
+        self.refuse_own_call()?;
         match deadline {
             None => self.call_here(work),
             Some(deadline) => self.call_in_pool(purpose, deadline, work),
         }
+    }
+
+    /// The backend may not call the store that it serves, which waits for it.
+    pub(super) fn refuse_own_call(&self) -> Result<()> {
+        if INSIDE_OF.get() == ptr::from_ref(self) { Err(own_call()) } else { Ok(()) }
     }
 
     fn call_here<T>(&self, work: impl FnOnce(&dyn Backend) -> Result<T>) -> Result<T> {
@@ -177,9 +180,9 @@ impl Calls {
         self.inside.enter().then(|| InsideGuard { calls: self, before: INSIDE_OF.replace(self) })
     }
 
-    /// Closes the backend, once no call is inside it: now, if that is so within `patience`, else when the last one
-    /// returns.
-    pub(super) fn close(&self, patience: Duration) {
+    /// Closes the backend once no call is inside it: before this returns, if that is so by `until`, else when the last
+    /// call returns.
+    pub(super) fn close(&self, until: Instant) {
         let pool = self.pool.swap(None);
         if let Some(pool) = &pool {
             pool.stop();
@@ -187,7 +190,7 @@ impl Calls {
         if self.inside.close() {
             self.backend.close();
         }
-        if self.inside.wait_until_left(Instant::now() + patience) {
+        if self.inside.wait_until_left(until) {
             if let Some(pool) = pool {
                 pool.join();
             }

@@ -162,6 +162,7 @@ impl Core {
 
     /// Reads the flags, unless the backend says that they are the same. Then `kept` is at least as new as the call.
     pub(super) fn refresh(&self, deadline: Option<Instant>) -> Result<()> {
+        self.calls.refuse_own_call()?;
         let reads = self.reads.load(SeqCst);
         let _lock = self.lock(deadline)?;
         if self.last_read.load(SeqCst) > reads {

@@ -31,7 +31,7 @@ pub(super) struct Follower {
     core: Arc<Core>,
     generation: ProcessGeneration,
     reader: BackgroundThread,
-    /// Taken when it is joined. Where it does not return from the backend it is left to itself.
+    /// Taken when it is joined.
     waiter: Option<JoinHandle<()>>,
     stop_waiter: Arc<StopToken>,
     waiter_ended: Arc<Signal>,
@@ -65,22 +65,18 @@ impl Follower {
     pub(super) fn runs_here(&self) -> bool {
         self.generation.is_current()
     }
-}
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let waiter = self.waiter.take();
+    /// Ends its threads. A wait that does not return by then is left to itself.
+    pub(super) fn end(mut self, until: Instant) {
         if !self.runs_here() {
-            // A join would wait for ever.
-            return std::mem::forget(waiter);
+            return;
         }
+        self.stop_waiter.set();
         self.reader.stop(|| self.core.demand.raise());
-        let Some(waiter) = waiter else {
+        let Some(waiter) = self.waiter.take() else {
             return;
         };
-        self.stop_waiter.set();
-        let patience = Instant::now() + WAIT + self.core.options.call_timeout.unwrap_or_default();
-        while self.waiter_ended.count() == 0 && Instant::now() < patience {
+        while self.waiter_ended.count() == 0 && Instant::now() < until {
             // It may not have begun with its wait yet.
             self.core.calls.wake();
             self.waiter_ended.wait(0, WAKE_INTERVAL);
@@ -88,6 +84,13 @@ impl Drop for Follower {
         if self.waiter_ended.count() != 0 {
             let _ = waiter.join();
         }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // In a forked child, where a join would wait for ever.
+        std::mem::forget(self.waiter.take());
     }
 }
 

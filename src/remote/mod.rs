@@ -240,8 +240,11 @@ impl RemoteFlagStore {
 impl Drop for RemoteFlagStore {
     fn drop(&mut self) {
         let _ = self.core.calls.note_fork();
-        drop(self.follower.swap(None));
-        self.core.calls.close(self.patience);
+        let until = Instant::now() + self.patience;
+        if let Some(follower) = self.follower.swap(None).and_then(Arc::into_inner) {
+            follower.end(until);
+        }
+        self.core.calls.close(until);
     }
 }
 
