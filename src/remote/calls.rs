@@ -180,9 +180,9 @@ impl Calls {
         self.inside.enter().then(|| InsideGuard { calls: self, before: INSIDE_OF.replace(self) })
     }
 
-    /// Closes the backend once no call is inside it: before this returns, if that is so by `until`, else when the last
-    /// call returns.
-    pub(super) fn close(&self, until: Instant) {
+    /// Closes the backend once no call is inside it: now, if that is so within `patience`, else when the last one
+    /// returns.
+    pub(super) fn close(&self, patience: Duration) {
         let pool = self.pool.swap(None);
         if let Some(pool) = &pool {
             pool.stop();
@@ -190,7 +190,7 @@ impl Calls {
         if self.inside.close() {
             self.backend.close();
         }
-        if self.inside.wait_until_left(until) {
+        if self.inside.wait_until_left(Instant::now() + patience) {
             if let Some(pool) = pool {
                 pool.join();
             }

@@ -101,9 +101,9 @@ impl Core {
         self.kept.load().is_read
     }
 
-    /// Whether reads are served a flag that the batch changes.
-    fn serves(&self, batch: &Batch) -> bool {
-        self.is_watched() && batch.changes().any(|(key, _)| self.kept.load().flags.get(key).is_some())
+    /// Whether the kept flags have one that the batch changes.
+    fn keeps(&self, batch: &Batch) -> bool {
+        batch.changes().any(|(key, _)| self.kept.load().flags.get(key).is_some())
     }
 
     /// The backend has said that its revision is still this one.
@@ -270,8 +270,7 @@ impl Core {
     /// After a change of this store's own, which the backend has at `revision` (0: not known): reads see it from now on.
     /// Whether they also see all that others have changed before.
     fn take_in(&self, own: &Batch, revision: u64, deadline: Option<Instant>) -> bool {
-        if !self.is_watched() || !self.is_read() {
-            // The next read asks.
+        if !self.is_read() {
             self.doubt();
             return false;
         }
@@ -283,7 +282,7 @@ impl Core {
             // No change by others is in between: the backend counts.
             let is_next = revision != 0 && seen != 0 && revision == seen.wrapping_add(1);
             if is_next && self.install_own(own, revision).is_ok() || self.read(deadline).is_ok() {
-                self.health.verified(true);
+                self.health.verified(self.is_watched());
                 self.update_serving();
                 return true;
             }
@@ -312,7 +311,7 @@ impl Core {
         match self.calls.call(Purpose::Change, deadline, work) {
             Ok((revision, existed)) => {
                 self.note_answer();
-                if (existed || self.serves(batch)) && !self.take_in(batch, revision, deadline) {
+                if (existed || self.keeps(batch)) && !self.take_in(batch, revision, deadline) {
                     removal.is_unread();
                 }
                 Ok(existed)

@@ -40,8 +40,9 @@ pub(super) struct Follower {
 impl Follower {
     pub(super) fn start(core: &Arc<Core>) -> io::Result<Self> {
         let reader = {
-            let core = Arc::clone(core);
-            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(stop))?
+            // Whatever the waiter asks for, even before the reader runs.
+            let (core, seen) = (Arc::clone(core), core.demand.count());
+            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(seen, stop))?
         };
         let (stop_waiter, waiter_ended) = (Arc::new(StopToken::new()), Arc::new(Signal::default()));
         let waiter = {
@@ -66,8 +67,8 @@ impl Follower {
         self.generation.is_current()
     }
 
-    /// Ends its threads. A wait that does not return by then is left to itself.
-    pub(super) fn end(mut self, until: Instant) {
+    /// Ends its threads. A wait that does not return in time is left to itself.
+    pub(super) fn end(mut self) {
         if !self.runs_here() {
             return;
         }
@@ -76,6 +77,7 @@ impl Follower {
         let Some(waiter) = self.waiter.take() else {
             return;
         };
+        let until = Instant::now() + WAIT + self.core.options.call_timeout.unwrap_or_default();
         while self.waiter_ended.count() == 0 && Instant::now() < until {
             // It may not have begun with its wait yet.
             self.core.calls.wake();
@@ -141,9 +143,9 @@ impl<'a> Reader<'a> {
         Self { core, failures: 0, fallback, write_at }
     }
 
-    fn run(mut self, stop: &StopToken) {
+    /// `seen`: the demands that need no read.
+    fn run(mut self, mut seen: u32, stop: &StopToken) {
         let core = self.core;
-        let mut seen = core.demand.count();
         let mut next = Instant::now() + if core.kept_is_live() { self.verify_interval() } else { Duration::ZERO };
         while !stop.is_set() {
             self.keep_fallback();

@@ -88,7 +88,6 @@ impl Health {
         if self.state() == State::Live {
             return;
         }
-        self.set_state(State::Live);
         self.last_error.store(None);
         if self.is_lost.swap(false, SeqCst) {
             self.reconnects.fetch_add(1, SeqCst);
@@ -96,6 +95,7 @@ impl Health {
                 tracing::warn!("the backend is reached again after {} ms", age.as_millis());
             }
         }
+        self.set_state(State::Live);
     }
 
     /// The backend was not reached, or its flags have vanished. `was_reached`: it had been before.

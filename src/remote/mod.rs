@@ -92,7 +92,7 @@ impl RemoteFlagStore {
     /// [`Error::Unavailable`], or the backend's own error, if the first snapshot of a watched store did not come in time
     /// and there is no fallback file; the backend has been closed then.
     pub fn open_with(backend: impl Backend + 'static, options: RemoteOptions) -> Result<Self> {
-        let patience = follower::WAIT + options.call_timeout.unwrap_or_default();
+        let patience = options.call_timeout.unwrap_or_default();
         let mut store = Self {
             core: Arc::new(Core::new(Box::new(backend), options)),
             follower: ArcSwapOption::empty(),
@@ -240,11 +240,10 @@ impl RemoteFlagStore {
 impl Drop for RemoteFlagStore {
     fn drop(&mut self) {
         let _ = self.core.calls.note_fork();
-        let until = Instant::now() + self.patience;
         if let Some(follower) = self.follower.swap(None).and_then(Arc::into_inner) {
-            follower.end(until);
+            follower.end();
         }
-        self.core.calls.close(until);
+        self.core.calls.close(self.patience);
     }
 }
 
@@ -267,7 +266,7 @@ impl FlagStore for RemoteFlagStore {
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
         self.check_writable()?;
-        let (batch, wants_revision) = (Batch::of(key, Some(value.clone())), self.core.is_watched());
+        let (batch, wants_revision) = (Batch::of(key, Some(value.clone())), self.core.is_read());
         let key = key.to_owned();
         let set = move |backend: &dyn Backend| changes::set(backend, &key, &value, wants_revision);
         self.core.change(&batch, move |backend| Ok((set(backend)?, true))).map(drop)

@@ -313,6 +313,15 @@ static inline flagstore_t *open_watched(flagstore_error_t **error) {
     return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_NONE, error);
 }
 static inline flagstore_t *open_custom(flagstore_error_t **error) { return open_forwarding(open_file(error), error); }
+static inline flagstore_t *open_custom_fresh(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_FRESH, error);
+}
+static inline flagstore_t *open_custom_checked(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_CHECKED, error);
+}
+static inline flagstore_t *open_custom_watched(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_WATCHED, error);
+}
 
 struct store_kind {
     const char *name;
@@ -325,6 +334,11 @@ static const struct store_kind STORE_KINDS[] = {
     {"file checked", open_checked},
     {"file watched", open_watched},
     {"custom", open_custom},
+#ifndef NO_REMOTE_KINDS /* where they would take long, or do not log as others do */
+    {"custom fresh", open_custom_fresh},
+    {"custom checked", open_custom_checked},
+    {"custom watched", open_custom_watched},
+#endif
 };
 
 #define RUN_ON_EVERY_KIND(promise) run_on_every_kind(#promise, promise)
