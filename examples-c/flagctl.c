@@ -1,4 +1,4 @@
-/* flagctl: read, change and watch one file of flags from a shell.
+/* flagctl: read, change and watch a file of flags from a shell.
  *
  *     cc -std=c99 flagctl*.c -lflagstore -o flagctl
  */
@@ -12,6 +12,7 @@
 
 static const char help[] =
     "usage: flagctl [FILE] COMMAND\n"
+    "       flagctl --layer FILE [--layer FILE]... COMMAND\n"
     "\n"
     "  get KEY        print the value as JSON\n"
     "  set KEY JSON   store a value; JSON given as - is read from standard input\n"
@@ -22,6 +23,8 @@ static const char help[] =
     "  len            print how many flags there are\n"
     "  type KEY       print null, bool, number, string, array, object or absent\n"
     "\n"
+    "  why KEY        print which layer answers and what stands in the others, one line each:\n"
+    "                 \"answers FILE: JSON\", \"hidden FILE: JSON\" or \"absent FILE\"\n"
     "  watch [KEY] [--count N]\n"
     "                 print each change, of one flag or of all, as list does; a flag that was\n"
     "                 deleted has no value; ends after N changes\n"
@@ -44,6 +47,10 @@ static const char help[] =
     "Without FILE, the file is $FLAGSTORE_FILE. A first argument that is the name of a\n"
     "command is always that command: write a file called list as ./list. Only set, apply\n"
     "and import create a missing file.\n"
+    "\n"
+    "With --layer, the flags of several files are read as one: a flag is that of the first file\n"
+    "that has it. A file that cannot be read is an error unless one above it answers. Nothing\n"
+    "is changed through layers: to set, delete, apply, import or check, name the one file.\n"
     "\n"
     "Exit status: 0 found or done, 1 no such flag or not as expected, 2 error. Of check:\n"
     "0 each file is canonical (with --fix: now), 1 one is not, 2 one is corrupt or unreadable.\n";
@@ -204,25 +211,25 @@ static int type(flagstore_t *flags, char **words) {
 
 typedef struct {
     const char *name, *usage;
-    int (*run)(flagstore_t *flags, char **words); /* NULL: check_files */
+    int (*run)(flagstore_t *flags, char **words);
+    int (*run_on_files)(char **files, char **words); /* instead of `run` */
     int least, most; /* how many words follow the name */
     uint32_t open;
 } command_t;
 
-#define READING (FLAGSTORE_OPEN_EXISTING | FLAGSTORE_OPEN_READ_ONLY)
-
 static const command_t commands[] = {
-    {"get", "get KEY", get, 1, 1, READING},
-    {"set", "set KEY JSON", set, 2, 2, 0},
-    {"delete", "delete KEY", delete, 1, 1, FLAGSTORE_OPEN_EXISTING},
-    {"list", "list [--json]", list, 0, 1, READING},
-    {"len", "len", len, 0, 0, READING},
-    {"type", "type KEY", type, 1, 1, READING},
-    {"watch", "watch [KEY] [--count N]", watch_changes, 0, 3, READING},
-    {"apply", "apply FILE|-", apply_batch, 1, 1, 0},
-    {"export", "export", export_all, 0, 0, READING},
-    {"import", "import", import_all, 0, 0, 0},
-    {"check", "check FILE... [--fix]", NULL, 0, INT_MAX, 0},
+    {"get", "get KEY", get, NULL, 1, 1, READING},
+    {"set", "set KEY JSON", set, NULL, 2, 2, 0},
+    {"delete", "delete KEY", delete, NULL, 1, 1, FLAGSTORE_OPEN_EXISTING},
+    {"list", "list [--json]", list, NULL, 0, 1, READING},
+    {"len", "len", len, NULL, 0, 0, READING},
+    {"type", "type KEY", type, NULL, 1, 1, READING},
+    {"watch", "watch [KEY] [--count N]", watch_changes, NULL, 0, 3, READING},
+    {"apply", "apply FILE|-", apply_batch, NULL, 1, 1, 0},
+    {"export", "export", export_all, NULL, 0, 0, READING},
+    {"import", "import", import_all, NULL, 0, 0, 0},
+    {"why", "why KEY", NULL, why, 1, 1, READING},
+    {"check", "check FILE... [--fix]", NULL, check_files, 0, INT_MAX, 0},
 };
 
 static const command_t *find_command(const char *name) {
@@ -232,13 +239,16 @@ static const command_t *find_command(const char *name) {
     return NULL;
 }
 
-static int run_on_store(const command_t *command, const char *file, char **words) {
+flagstore_t *open_file(const char *path, uint32_t how, flagstore_error_t **error) {
     flagstore_file_options_t options = {0};
     options.size = sizeof options;
-    options.flags = command->open;
+    options.flags = how;
+    return flagstore_file_open_with(path, &options, error);
+}
 
+static int run_on_store(const command_t *command, char **files, char **words) {
     flagstore_error_t *error;
-    flagstore_t *flags = flagstore_file_open_with(file, &options, &error);
+    flagstore_t *flags = open_files(files, command->open, &error);
     if (flags == NULL)
         return fail(error);
     int status = command->run(flags, words);
@@ -246,13 +256,25 @@ static int run_on_store(const command_t *command, const char *file, char **words
     return status;
 }
 
-static int run(const command_t *command, const char *file, char **words) {
-    int status = command->run != NULL ? run_on_store(command, file, words) : check_files(file, words);
+static int run(const command_t *command, char **files, char **words) {
+    int status = command->run != NULL ? run_on_store(command, files, words)
+                                      : command->run_on_files(files, words);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "flagctl: cannot write the answer: %s\n", strerror(errno));
         return FAILED;
     }
     return status;
+}
+
+/* Gathers the files of --layer FILE, which may stand in front of the command any number of times, at the beginning of
+ * the words. Returns the words behind them. */
+static char **take_layers(char **words, size_t *count) {
+    char **rest = words;
+    for (*count = 0; rest[0] != NULL && rest[1] != NULL && strcmp(rest[0], "--layer") == 0; rest += 2)
+        words[(*count)++] = rest[1];
+    if (*count > 0)
+        words[*count] = NULL;
+    return rest;
 }
 
 int main(int argc, char **argv) {
@@ -265,16 +287,21 @@ int main(int argc, char **argv) {
         return FAILED;
     }
 
-    const char *file = getenv("FLAGSTORE_FILE");
-    char **words = argv + 1;
+    size_t layers;
+    char *one[] = {getenv("FLAGSTORE_FILE"), NULL}, **words = take_layers(argv + 1, &layers);
+    char **files = layers > 0 ? argv + 1 : one;
     const command_t *command = find_command(words[0]);
-    if (command == NULL) {
-        file = *words++;
+    if (command == NULL && layers == 0) {
+        one[0] = *words++;
         command = find_command(words[0]);
     }
     if (command == NULL) {
         fprintf(stderr, "flagctl: \"%s\" is not a command; see flagctl --help\n",
-                words[0] != NULL ? words[0] : file);
+                words[0] != NULL ? words[0] : files[layers > 0 ? layers - 1 : 0]);
+        return FAILED;
+    }
+    if (layers > 0 && command->open != READING) {
+        fprintf(stderr, "flagctl: %s is for one file: name that instead of any --layer\n", command->name);
         return FAILED;
     }
     words++;
@@ -284,9 +311,9 @@ int main(int argc, char **argv) {
                 command->usage, command->name, command->name);
         return FAILED;
     }
-    if (command->run == NULL && words != argv + 2)
+    if (command->run_on_files == check_files && words != argv + 2)
         *--words = argv[1]; /* one more file */
-    else if (command->run != NULL && !has_file(file))
+    else if (command->run_on_files != check_files && !has_file(files[0]))
         return FAILED;
-    return run(command, file, words);
+    return run(command, files, words);
 }

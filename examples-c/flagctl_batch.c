@@ -23,11 +23,8 @@ static flagstore_snapshot_t *members_of(const char *json, flagstore_error_t **er
     flagstore_snapshot_t *members = NULL;
     if (fputs(json, file) >= 0 && fflush(file) == 0) {
         char path[64];
-        flagstore_file_options_t options = {0};
-        options.size = sizeof options;
-        options.flags = FLAGSTORE_OPEN_EXISTING | FLAGSTORE_OPEN_READ_ONLY;
         snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(file));
-        flagstore_t *store = flagstore_file_open_with(path, &options, error);
+        flagstore_t *store = open_file(path, READING, error);
         if (store != NULL)
             members = flagstore_snapshot(store, error);
         flagstore_free(store);

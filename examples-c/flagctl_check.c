@@ -12,13 +12,6 @@
  * beside any other writer. One that was interrupted leaves the flag, which the next one deletes. */
 static const char marker[] = "flagctl check --fix";
 
-static flagstore_t *open_file(const char *path, uint32_t how, flagstore_error_t **error) {
-    flagstore_file_options_t options = {0};
-    options.size = sizeof options;
-    options.flags = FLAGSTORE_OPEN_EXISTING | how;
-    return flagstore_file_open_with(path, &options, error);
-}
-
 static char *read_file(const char *path, size_t *len) {
     FILE *file = fopen(path, "rb");
     if (file == NULL) {
@@ -144,7 +137,7 @@ static void report(const char *path, const char *text, const char *canonical) {
 
 static int fix(const char *path, bool marked) {
     flagstore_error_t *error;
-    flagstore_t *flags = open_file(path, 0, &error);
+    flagstore_t *flags = open_file(path, FLAGSTORE_OPEN_EXISTING, &error);
     sigset_t stop, before;
     sigemptyset(&stop);
     sigaddset(&stop, SIGHUP);
@@ -163,7 +156,7 @@ static int fix(const char *path, bool marked) {
 static char *read_both(const char *path, size_t *len, flagstore_snapshot_t **snapshot) {
     flagstore_error_t *error;
     char *text = NULL;
-    flagstore_t *flags = open_file(path, FLAGSTORE_OPEN_READ_ONLY, &error);
+    flagstore_t *flags = open_file(path, READING, &error);
     uint64_t revision, now = flags != NULL ? flagstore_revision(flags, &error) : 0;
     do {
         revision = now;
@@ -204,7 +197,7 @@ static int check_file(const char *path, bool fixing) {
     return status;
 }
 
-int check_files(const char *file, char **words) {
+int check_files(char **files, char **words) {
     bool fixing = false, named = false;
     for (char **word = words; *word != NULL; word++) {
         if (strcmp(*word, "--fix") == 0) {
@@ -217,7 +210,7 @@ int check_files(const char *file, char **words) {
         }
     }
     if (!named)
-        return has_file(file) ? check_file(file, fixing) : FAILED;
+        return has_file(*files) ? check_file(*files, fixing) : FAILED;
     int worst = DONE;
     for (; *words != NULL; words++) {
         int status = strcmp(*words, "--fix") == 0 ? DONE : check_file(*words, fixing);

@@ -122,6 +122,14 @@ run 0 'echo "{\"expect\": {\"search.rollout.percent\": 50}, \"delete\": {\"searc
 run 1 'echo "{\"expect\": {\"search.rollout.percent\": 50}, \"clear\": true}" | flagctl apply -'
 run 0 'flagctl export | flagctl copy.json import && cmp flags.json copy.json && cmp flags.json before.json'
 
+say "Files over files: the first that has a flag answers, and why says which that is."
+run 0 'flagctl overrides.json set search.synonyms-version 42'
+run 0 'flagctl --layer overrides.json --layer flags.json list | grep synonyms'
+run 0 'flagctl --layer overrides.json --layer flags.json why search.synonyms-version'
+run 1 'flagctl --layer overrides.json --layer flags.json why search.antonyms'
+run 2 'flagctl --layer overrides.json --layer flags.json set search.antonyms true'
+run 0 'cmp flags.json before.json'
+
 say "Changes as they happen, whoever makes them: here another process, while watch sleeps."
 cat >watched.sh <<'END'
 watch copy.json 3 checkout.express >seen 2>watching &

@@ -690,8 +690,8 @@ uint64_t flagstore_revision(const flagstore_t *store, flagstore_error_t **error)
 
 /* Blocks the calling thread until the revision is no longer *revision, then stores the new one
    there and returns true. false with *error NULL: `timeout_ms` milliseconds have passed; 0 does
-   not block, -1 waits for ever. false with *error set: the call failed. There is no callback and
-   no other thread: any thread of any language may call it.
+   not block, -1 waits for ever. false with *error set: the call failed. There is no callback:
+   any thread of any language may call it, and a memory or file store needs no other thread for it.
 
    A file is watched by file-system events. Where there are none (network file systems, exhausted
    limits) it is looked at every 50 ms, which the log tells at FLAGSTORE_LOG_INFO. A store that
@@ -806,7 +806,8 @@ typedef struct {
                  flagstore_error_t **error);
   /* replies every flag as of one moment and stores their revision in *revision. If that is still
      *revision it may set *same instead, and reply nothing. No reply with a revision: there are no
-     flags. No reply with *revision 0: the content has vanished, which is not believed to be empty */
+     flags. No reply with *revision 0: the content has vanished, which is not believed to be
+     empty */
   bool (*load)(void *context,
                uint64_t *revision,
                bool *same,
@@ -900,9 +901,16 @@ void flagstore_reply(flagstore_reply_t *reply,
    layer had the flag. A layer that cannot be read fails the call; it is never skipped, though
    a layer above that has the flag answers without asking it.
 
-   The store holds the layers: the caller may free the handles, and use them as well. The caller
-   frees the store with flagstore_free. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for
-   no layer, a layer that is NULL or no store, or `write_to` past the last one. */
+   The revision changes when that of any layer does. The first wait or watch starts one thread of
+   the library for each layer, which hears of its changes as a wait for that layer would; a watch
+   calls back for what can be seen through all layers. flagstore_status tells the worst state, the
+   oldest age, the weakest push of the layers that are elsewhere, and the sums of the counters;
+   flagstore_sync is for all layers, within one timeout.
+
+   The store holds the layers: the caller may free the handles, and use them as well; a layer may
+   be layered itself, and may stand in `layers` twice. The caller frees the store with
+   flagstore_free, which ends its threads. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT
+   for no layer, a layer that is NULL or no store, or `write_to` past the last one. */
 flagstore_t *flagstore_layered_open(flagstore_t *const *layers,
                                     size_t count,
                                     size_t write_to,

@@ -21,6 +21,14 @@ impl BackgroundThread {
         Ok(Self { stop, handle: Some(handle), generation: ProcessGeneration::current() })
     }
 
+    /// Tells the thread to stop, without waiting for its end; its sleep elsewhere than on the token is for the caller to
+    /// end.
+    pub(crate) fn tell_to_stop(&self) {
+        if self.generation.is_current() {
+            self.stop.set();
+        }
+    }
+
     /// Tells the thread to stop, calls `wake` where its sleep is not on the token, and waits for its end; not for
     /// that of the thread which calls this.
     pub(crate) fn stop(&mut self, wake: impl FnOnce()) {

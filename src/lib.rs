@@ -17,6 +17,7 @@
 //! - [`Value`] is one JSON value, with its exact digits; [`ValueRef`] is one that a store lends.
 //! - [`Snapshot`] is every flag as of one moment.
 //! - [`Batch`] is several changes in one step, with expectations.
+//! - [`LayeredFlagStore`] puts stores over one another: overrides over a file, a file over defaults.
 //! - [`Watch`] calls back for each flag that changes.
 //! - [`Error`] says what failed, where, and why.
 //!

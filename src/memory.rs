@@ -7,6 +7,7 @@ use sharded_map::ShardedMap;
 use std::fmt;
 use std::time::Instant;
 
+pub(crate) mod shard;
 pub(crate) mod sharded_map;
 
 /// A store in memory, for the life of the process.
@@ -111,6 +112,10 @@ impl FlagStore for InMemoryFlagStore {
 
     fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<Option<u64>> {
         Ok(self.changes.wait(seen, deadline, None))
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {

@@ -1,6 +1,7 @@
 use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
 use crate::key::{self, KeyHasher};
-use crate::memory::sharded_map::{Entry, ShardedMap};
+use crate::memory::shard::Entry;
+use crate::memory::sharded_map::ShardedMap;
 use crate::value::StoredValue;
 use crate::{Batch, Error, Result, Value, ValueRef, sys};
 use hashbrown::HashTable;
@@ -9,8 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod traits;
+mod union;
 
 pub use traits::SnapshotIter;
+pub(crate) use union::Union;
 
 /// Every flag of a store as of one moment, in key order (the byte order of the keys). It does not change, may be
 /// shared by threads and outlive the store; a clone is the same snapshot.
@@ -197,7 +200,7 @@ impl Snapshot {
     #[inline(always)]
     pub(crate) fn peek(&self, key: &[u8]) -> Option<Option<StoredValue<'_>>> {
         match &self.0 {
-            Repr::Packed(packed) => packed.index.as_ref().map(|index| index.find(packed, key)),
+            Repr::Packed(packed) => Some(packed.index.as_ref()?.find(packed, key)),
             Repr::Shared(_) => None,
         }
     }
@@ -241,17 +244,24 @@ impl Snapshot {
     }
 
     fn write_json(&self) -> Result<String, ParseError> {
-        let mut writer = Writer::new(Style::Compact, MAX_BYTES);
-        if let Repr::Packed(packed) = &self.0 {
-            writer.reserve(packed.text.len() + 2 * packed.entries.len() + 2)?;
-        }
-        writer.raw("{")?;
-        for (key, value) in self.iter() {
-            writer.member_as_is(key, value.text())?;
-        }
-        writer.close_root()?;
-        Ok(writer.finish())
+        let room = match &self.0 {
+            Repr::Packed(packed) => packed.text.len() + 2 * packed.entries.len() + 2,
+            Repr::Shared(_) => 0,
+        };
+        write_object(self.iter().map(|(key, value)| (key, value.text())), room)
     }
+}
+
+/// One compact JSON object of keys and compact values. `room`: how many bytes to reserve at first.
+fn write_object<'a>(flags: impl Iterator<Item = (&'a str, &'a str)>, room: usize) -> Result<String, ParseError> {
+    let mut writer = Writer::new(Style::Compact, MAX_BYTES);
+    writer.reserve(room)?;
+    writer.raw("{")?;
+    for (key, json) in flags {
+        writer.member_as_is(key, json)?;
+    }
+    writer.close_root()?;
+    Ok(writer.finish())
 }
 
 /// The error for a text that is valid but does not fit.
@@ -361,11 +371,19 @@ impl Builder {
     }
 
     pub(crate) fn finish(self) -> Snapshot {
-        Snapshot(Repr::Packed(Arc::new(Packed {
-            text: self.text.finish(),
-            entries: self.entries,
-            index: None,
-            json: OnceBox::new(),
-        })))
+        let Self { text, entries } = self;
+        Self::snapshot(text.finish(), entries)
+    }
+
+    /// The same in no more memory than the flags need.
+    fn finish_without_spare(self) -> Snapshot {
+        let (mut text, mut entries) = (self.text.finish(), self.entries);
+        text.shrink_to_fit();
+        entries.shrink_to_fit();
+        Self::snapshot(text, entries)
+    }
+
+    fn snapshot(text: String, entries: Vec<EntryOffsets>) -> Snapshot {
+        Snapshot(Repr::Packed(Arc::new(Packed { text, entries, index: None, json: OnceBox::new() })))
     }
 }

@@ -231,6 +231,12 @@ pub trait FlagStore: Send + Sync {
         usize::MAX
     }
 
+    /// Whether the flags are this machine's: what is true of a memory or file store. Others may lose theirs.
+    #[doc(hidden)]
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// [`wait`](Self::wait) that also ends, with `None`, once `stop` is set and the store has been woken.
     #[doc(hidden)]
     fn wait_unless_stopped(&self, seen: u64, deadline: Option<Instant>, stop: &StopToken) -> Result<Option<u64>> {

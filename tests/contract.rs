@@ -2,10 +2,15 @@
 
 #[path = "contract/cases.rs"]
 mod cases;
+#[path = "contract/engine.rs"]
+mod engine;
 
 use cases::value;
+use engine::Engine;
 use flagstore::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Value};
+use flagstore::{LayeredFlagStore, RemoteFlagStore, RemoteOptions};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Runs the case on an empty store of each kind.
 fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
@@ -21,6 +26,21 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
     case("file checked", &file("checked.json", ReadMode::Checked, Durability::None));
     case("file watched", &file("watched.json", ReadMode::Watched, Durability::None));
+    let layered = |top, bottom, write_to| {
+        Arc::new(LayeredFlagStore::new(vec![top, bottom], write_to).expect("there are layers")) as Arc<dyn FlagStore>
+    };
+    let unsynced = |name| file(name, ReadMode::Fresh, Durability::None);
+    case("file over file", &layered(unsynced("top.json"), unsynced("bottom.json"), 0));
+    case("memory over file", &layered(Arc::new(InMemoryFlagStore::new()), unsynced("below.json"), 1));
+    for read_mode in [ReadMode::Fresh, ReadMode::Checked, ReadMode::Watched] {
+        // Others' changes are looked for soon, and a slow machine takes its time.
+        let options =
+            RemoteOptions::new().read_mode(read_mode).verify(Duration::from_millis(20)).spread(Duration::ZERO);
+        let options = options.call_timeout(Duration::from_secs(60)).open_timeout(Duration::from_secs(60));
+        let remote = |engine| Arc::new(RemoteFlagStore::open_with(engine, options.clone()).expect("it opens"));
+        case(&format!("four methods, {read_mode:?}"), &(remote(Engine::with_four_methods()) as Arc<dyn FlagStore>));
+        case(&format!("everything, {read_mode:?}"), &(remote(Engine::with_everything()) as Arc<dyn FlagStore>));
+    }
 }
 
 #[test]
@@ -95,4 +115,18 @@ fn numbers_are_read_exactly_and_doubles_are_spelled_as_python_does() {
         assert_eq!(Value::from_f64(double).unwrap().as_json(), text);
     }
     assert_eq!(Value::from_f64(f64::NAN), None);
+}
+
+#[test]
+fn debug_output_names_the_file_and_shows_no_value() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("flags.json");
+    let file = FileFlagStore::open_with(&path, FileOptions::new().max_bytes(1234)).expect("the file opens");
+    let memory = InMemoryFlagStore::new();
+    file.set("key", "a secret".into()).expect("the flag is set");
+    memory.set("key", "a secret".into()).expect("the flag is set");
+    let (file, memory) = (format!("{file:?}"), format!("{memory:?}"));
+    assert!(file.contains(&format!("{path:?}")) && file.contains("1234"), "{file}");
+    assert!(memory.contains("len: 1"), "{memory}");
+    assert!(!file.contains("secret") && !memory.contains("secret"), "{file} {memory}");
 }

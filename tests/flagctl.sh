@@ -39,7 +39,7 @@ only_files() {
 }
 
 # Only set, apply and import create a file.
-for command in 'get a' list 'list --json' len 'type a' 'delete a' export watch; do
+for command in 'get a' list 'list --json' len 'type a' 'why a' 'delete a' export watch; do
     expect 2 '' 'flagctl: *missing.json*' "flagctl missing.json $command"
 done
 [ -z "$(ls -A)" ] || fail "files after reading a missing one" "none" "$(ls -A)"
@@ -226,6 +226,73 @@ expect 0 10 '' 'flagctl x.json len'
 expect 0 640 '' 'stat -c %a x.json'
 rm x.json good.json bad.json corrupt.json before
 
+# --layer: several files read as one, the first on top. Nothing is changed, and nothing is created.
+flagctl top.json set a null
+flagctl top.json set 'two words' '"top"'
+flagctl middle.json set b '[2]'
+flagctl middle.json set a 2
+flagctl bottom.json set a 3
+flagctl bottom.json set c 1.10
+cat top.json middle.json bottom.json >../before
+layers='--layer top.json --layer middle.json --layer bottom.json'
+expect 0 null '' "flagctl $layers get a"
+expect 0 '[2]' '' "flagctl $layers get b"
+expect 0 1.10 '' "flagctl $layers get c"
+expect 1 '' '' "flagctl $layers get d"
+expect 0 null '' "flagctl $layers type a"
+expect 1 absent '' "flagctl $layers type d"
+expect 0 4 '' "flagctl $layers len"
+expect 0 'a: null
+b: [2]
+c: 1.10
+"two words": "top"' '' "flagctl $layers list"
+expect 0 '{"a":null,"b":[2],"c":1.10,"two words":"top"}' '' "flagctl $layers list --json"
+expect 0 '{"a":null,"b":[2],"c":1.10,"two words":"top"}' '' "flagctl $layers export"
+expect 0 2 '' 'FLAGSTORE_FILE=top.json flagctl --layer middle.json get a'
+for command in 'set a 1' 'set d 1' 'delete a' 'apply -' 'import' 'check' 'check --fix'; do
+    expect 2 '' "flagctl: ${command%% *} is for one file: name that instead of any --layer" \
+        "echo '{}' | flagctl $layers $command"
+done
+cat top.json middle.json bottom.json | cmp - ../before
+expect 2 '' 'flagctl: *missing.json*' 'flagctl --layer top.json --layer missing.json get a'
+[ ! -e missing.json ] || fail "files after reading a missing layer" "no missing.json" "$(ls)"
+expect 2 '' 'flagctl: "--layer" is not a command*' 'flagctl --layer'
+expect 2 '' 'flagctl: "top.json" is not a command*' 'flagctl --layer top.json'
+expect 2 '' 'flagctl: "f.json" is not a command*' 'flagctl --layer top.json f.json get a'
+expect 0 '"top"' '' 'flagctl --layer ./top.json get "two words"'
+expect 1 '' '' 'flagctl top.json get --layer'
+flagctl $layers watch --count 2 >../seen 2>../err &
+await 'grep -q watching ../err'
+flagctl bottom.json set a 4
+flagctl bottom.json set b 4
+flagctl bottom.json set d 4
+await '[ "$(wc -l <../seen)" -eq 1 ]'
+flagctl top.json delete a
+wait $! || fail "exit status of watch" 0 "$?"
+expect 0 'd: 4
+a: 2' '' 'cat ../seen'
+
+# why: one line for each layer.
+expect 0 'absent  top.json
+answers middle.json: 2
+hidden  bottom.json: 4' '' "flagctl $layers why a"
+expect 0 'absent  top.json
+absent  middle.json
+answers bottom.json: 1.10' '' "flagctl $layers why c"
+expect 1 'absent  top.json
+absent  middle.json
+absent  bottom.json' '' "flagctl $layers why e"
+expect 0 'answers bottom.json: 4' '' 'flagctl bottom.json why a'
+expect 1 'absent  bottom.json' '' 'FLAGSTORE_FILE=bottom.json flagctl why e'
+expect 2 '' 'flagctl: usage: *why KEY*' "flagctl $layers why"
+printf '{' >middle.json
+expect 2 'absent  top.json' 'flagctl: *middle.json:1:2*' "flagctl $layers why a"
+expect 2 '' 'flagctl: *middle.json:1:2*' "flagctl $layers get a"
+expect 2 '' 'flagctl: *middle.json:1:2*' "flagctl $layers list"
+expect 0 '"top"' '' "flagctl $layers get 'two words'"
+expect 2 'answers top.json: "top"' 'flagctl: *middle.json:1:2*' "flagctl $layers why 'two words'"
+rm top.json middle.json bottom.json
+
 # Which file: the first argument, unless it is the name of a command.
 expect 2 '' 'flagctl: no file:*' 'flagctl len'
 expect 2 '' 'flagctl: no file:*' 'FLAGSTORE_FILE= flagctl len'
@@ -251,7 +318,7 @@ expect 0 1 '' 'flagctl --version | grep -Ecx "flagctl [0-9]+\.[0-9]+\.[0-9]+"'
 printf '{\n  "a": tru\n}\n' >broken.json
 cp broken.json before
 echo '{}' >empty
-for command in 'get a' 'set a 1' 'delete a' list len 'type a' export watch 'apply empty' 'import <empty'; do
+for command in 'get a' 'set a 1' 'delete a' list len 'type a' 'why a' export watch 'apply empty' 'import <empty'; do
     expect 2 '' 'flagctl: *broken.json:2:*' "flagctl broken.json $command"
 done
 cmp broken.json before

@@ -58,14 +58,22 @@ export FLAGSTORE_SHIPPED=$PWD/target/install
 section tests
 cargo test --locked
 
-section sanitizers
-tests/sanitizers.sh
-
-section "the models of what is concurrent"
-tests/model/run.sh
+# The faults are one process after another, and leave a core to these.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ tests/sanitizers.sh && tests/model/run.sh; } >"$log" 2>&1 &
+instrumented=$!
 
 section faults
-tests/faults/run.sh
+faults=0
+tests/faults/run.sh || faults=$?
+
+section "sanitizers, and the models of what is concurrent"
+instrumented_status=0
+wait $instrumented || instrumented_status=$?
+cat "$log"
+if [ $faults != 0 ] || [ $instrumented_status != 0 ]; then exit 1; fi
+
 section "the benchmark runs"
 tests/bench/run.sh --quick
 tests/bench/run.sh --quick --growth

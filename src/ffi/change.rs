@@ -46,8 +46,8 @@ pub extern "C" fn flagstore_revision(store: *const flagstore_t, error: *mut *mut
 
 /// Blocks the calling thread until the revision is no longer *revision, then stores the new one
 /// there and returns true. false with *error NULL: `timeout_ms` milliseconds have passed; 0 does
-/// not block, -1 waits for ever. false with *error set: the call failed. There is no callback and
-/// no other thread: any thread of any language may call it.
+/// not block, -1 waits for ever. false with *error set: the call failed. There is no callback:
+/// any thread of any language may call it, and a memory or file store needs no other thread for it.
 ///
 /// A file is watched by file-system events. Where there are none (network file systems, exhausted
 /// limits) it is looked at every 50 ms, which the log tells at FLAGSTORE_LOG_INFO. A store that
@@ -97,7 +97,7 @@ pub extern "C" fn flagstore_watch(
         let key = if key.is_null() { None } else { Some(arguments::text(key, "key")?.to_owned()) };
         let callback = callback.ok_or_else(|| Error::InvalidArgument("callback is NULL".into()))?;
         let userdata = Userdata(userdata);
-        let watch = Watch::start(shared(store)?, key, move |change: &Change<'_>| {
+        let watch = Watch::start(shared(store, "store")?, key, move |change: &Change<'_>| {
             let (key, old, new) = change.with_nul();
             let pointer = |text: Option<&str>| text.map_or(ptr::null(), |text| text.as_ptr().cast());
             // SAFETY: the caller promised such a function; the texts end with a NUL and live during the call.

@@ -155,9 +155,9 @@ pub(super) fn handle<'a>(store: *const flagstore_t) -> Result<&'a dyn FlagStore>
     })
 }
 
-/// The core of the caller's handle, for a watch that may outlive it.
-pub(super) fn shared(store: *const flagstore_t) -> Result<Arc<dyn FlagStore>> {
-    object::borrow(store, Kind::Store, "store").map(|handle| match &handle.0 {
+/// The core of the caller's handle, for what may outlive it. `name`: what a message calls it.
+pub(super) fn shared(store: *const flagstore_t, name: &str) -> Result<Arc<dyn FlagStore>> {
+    object::borrow(store, Kind::Store, name).map(|handle| match &handle.0 {
         Backend::Memory(store) => Arc::clone(store) as Arc<dyn FlagStore>,
         Backend::File(store) => Arc::clone(store) as Arc<dyn FlagStore>,
         Backend::Remote(store) => Arc::clone(store) as Arc<dyn FlagStore>,

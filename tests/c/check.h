@@ -313,6 +313,34 @@ static inline flagstore_t *open_watched(flagstore_error_t **error) {
     return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_NONE, error);
 }
 static inline flagstore_t *open_custom(flagstore_error_t **error) { return open_forwarding(open_file(error), error); }
+static inline flagstore_t *open_custom_fresh(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_FRESH, error);
+}
+static inline flagstore_t *open_custom_checked(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_CHECKED, error);
+}
+static inline flagstore_t *open_custom_watched(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_WATCHED, error);
+}
+
+/* A store over two others, which it takes over. */
+static inline flagstore_t *open_over(flagstore_t *top, flagstore_t *bottom, size_t write_to,
+                                     flagstore_error_t **error) {
+    flagstore_t *layers[] = {top, bottom};
+    flagstore_t *store = flagstore_layered_open(layers, COUNT(layers), write_to, error);
+    flagstore_free(top);
+    flagstore_free(bottom);
+    return store;
+}
+static inline flagstore_t *open_unsynced(const char *path, flagstore_error_t **error) {
+    return open_mode(path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_NONE, error);
+}
+static inline flagstore_t *open_file_over_file(flagstore_error_t **error) {
+    return open_over(open_unsynced(FLAGS_FILE, error), open_unsynced("defaults.json", error), 0, error);
+}
+static inline flagstore_t *open_memory_over_file(flagstore_error_t **error) {
+    return open_over(flagstore_memory_open(error), open_unsynced(FLAGS_FILE, error), 1, error);
+}
 
 struct store_kind {
     const char *name;
@@ -328,6 +356,13 @@ static const struct store_kind STORE_KINDS[] = {
     {"file checked", open_checked},
     {"file watched", open_watched},
     {"custom", open_custom},
+    {"file over file", open_file_over_file},
+    {"memory over file", open_memory_over_file},
+#ifndef NO_REMOTE_KINDS /* where they would take long, or do not log as others do */
+    {"custom fresh", open_custom_fresh},
+    {"custom checked", open_custom_checked},
+    {"custom watched", open_custom_watched},
+#endif
 };
 #endif
 

@@ -1,5 +1,6 @@
 /* run: plain */
 /* A long life leaves the resident size flat: whatever the calls hand out and the caller frees is gone. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 #include <malloc.h>
@@ -63,6 +64,19 @@ static void changes(flagstore_t *store, int i) {
     if (i % 5 == 0) flagstore_delete(store, key, NULL);
 }
 
+static bool fail(void *context, const char *key, size_t key_len, flagstore_reply_t *reply, flagstore_error_t **error) {
+    (void)context, (void)key, (void)key_len, (void)reply;
+    *error = flagstore_error_new(FLAGSTORE_UNAVAILABLE, "a message that takes some memory");
+    return false;
+}
+
+static void failed_gets(flagstore_t *store, int i) {
+    (void)i;
+    flagstore_error_t *error;
+    CHECK(!flagstore_get(store, "flag", &error) && flagstore_error_code(error) == FLAGSTORE_UNAVAILABLE);
+    flagstore_free(error);
+}
+
 static size_t in_use_of_malloc(void) {
 #ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 33)
@@ -96,7 +110,7 @@ static void calls_leave_the_resident_size_flat(flagstore_t *store) {
     SET(store, "object", "{\"text\":\"some text to copy\",\"array\":[1,2,3,4,5,6,7,8,9]}");
     SET(store, "number", "42");
     SET(store, "text", "\"some text with \\u00fc and \\n in it\"");
-    check_flat("get", store, CALLS, get_and_free);
+    check_flat("get", store, is_file ? CALLS / 4 : CALLS, get_and_free);
     check_flat("list_all", store, reads, list_and_free);
     check_flat("typed", store, reads, typed_reads);
     check_flat("errors", store, reads, errors);
@@ -108,8 +122,18 @@ static void stores_leave_the_resident_size_flat(void) {
     check_flat("failed opens", NULL, CALLS, failed_opens);
 }
 
+static void errors_of_a_backend_leave_the_resident_size_flat(void) {
+    flagstore_error_t *error = GARBAGE;
+    flagstore_backend_t backend = {.size = sizeof backend, .get = fail};
+    flagstore_t *store = flagstore_backend_open(&backend, &error);
+    CHECK_OK(error);
+    check_flat("failed gets", store, CALLS / 10, failed_gets);
+    flagstore_free(store);
+}
+
 int main(void) {
     RUN_ON_EVERY_KIND(calls_leave_the_resident_size_flat);
     RUN(stores_leave_the_resident_size_flat);
+    RUN(errors_of_a_backend_leave_the_resident_size_flat);
     return check_summary("flat_memory");
 }
