@@ -1,6 +1,7 @@
 use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
 use crate::key::{self, KeyHasher};
-use crate::memory::sharded_map::{Entry, ShardedMap};
+use crate::memory::shard::Entry;
+use crate::memory::sharded_map::ShardedMap;
 use crate::value::StoredValue;
 use crate::{Batch, Error, Result, Value, ValueRef, sys};
 use hashbrown::HashTable;
@@ -199,7 +200,7 @@ impl Snapshot {
     #[inline(always)]
     pub(crate) fn peek(&self, key: &[u8]) -> Option<Option<StoredValue<'_>>> {
         match &self.0 {
-            Repr::Packed(packed) => packed.index.as_ref().map(|index| index.find(packed, key)),
+            Repr::Packed(packed) => Some(packed.index.as_ref()?.find(packed, key)),
             Repr::Shared(_) => None,
         }
     }

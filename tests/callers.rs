@@ -114,6 +114,11 @@ fn what_is_installed_is_found_and_works() {
 }
 
 #[test]
+fn a_store_in_postgresql_keeps_the_contract() {
+    run_script("tests/postgres/run.sh", &["cc", "pg_config"]);
+}
+
+#[test]
 fn the_examples_run_where_it_is_not_as_usual() {
     run_script("tests/examples.sh", &["cc"]);
 }

@@ -116,3 +116,17 @@ fn numbers_are_read_exactly_and_doubles_are_spelled_as_python_does() {
     }
     assert_eq!(Value::from_f64(f64::NAN), None);
 }
+
+#[test]
+fn debug_output_names_the_file_and_shows_no_value() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("flags.json");
+    let file = FileFlagStore::open_with(&path, FileOptions::new().max_bytes(1234)).expect("the file opens");
+    let memory = InMemoryFlagStore::new();
+    file.set("key", "a secret".into()).expect("the flag is set");
+    memory.set("key", "a secret".into()).expect("the flag is set");
+    let (file, memory) = (format!("{file:?}"), format!("{memory:?}"));
+    assert!(file.contains(&format!("{path:?}")) && file.contains("1234"), "{file}");
+    assert!(memory.contains("len: 1"), "{memory}");
+    assert!(!file.contains("secret") && !memory.contains("secret"), "{file} {memory}");
+}

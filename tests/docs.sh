@@ -3,7 +3,7 @@
 # and compared with the block NAME.out, or found in the file it quotes; a block without a rule is a failure. Then the
 # links, the functions and constants, the error codes, and the lists that must be complete.
 # Needs FLAGSTORE_LIB_DIR and FLAGSTORE_INCLUDE_DIR. Says which language it skipped for want of a toolchain; with
-# FLAGSTORE_TESTS=all a skip is a failure, except of Node, LuaJIT and PHP.
+# FLAGSTORE_TESTS=all a skip is a failure, except of Node, LuaJIT, PHP and Mono.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -149,7 +149,10 @@ check_php() {
     run "$2" sh -c "cp '$checkout/flagstore.i' . && timeout 60 php -d ffi.enable=1 '$1'"
 }
 check_cs() {
-    : # not compiled; its functions are looked up as all names are
+    ! optional mcs || return 0
+    ! optional mono || return 0
+    mcs -out:"$work/program.exe" "$1" || fail "$2.cs does not compile"
+    run "$2" timeout 60 mono "$work/program.exe"
 }
 
 # A session: what stands behind "$ " is run, everything else is what it prints.
@@ -241,6 +244,7 @@ check_sh() {
         done
         ;;
     pre-commit) ;; # the session git runs it
+    postgres) ;; # needs a server: tests/postgres/run.sh has one, and runs the like
     one-language)
         ! missing python3 Python || return 0
         recipe "$1"
@@ -250,16 +254,18 @@ check_sh() {
         ! missing pkg-config "the pkg-config file" || return 0
         [ -f "$built/libflagstore.a" ] ||
             { skip "the installation" "no libflagstore.a beside libflagstore.so"; return 0; }
-        cp "$blocks/quickstart.c" "$checkout/program.c"
+        cp "$root/examples-c/quickstart.c" "$checkout/program.c"
         recipe "$1"
         run quickstart env -u LD_LIBRARY_PATH "$checkout/program"
         ;;
     static)
         [ -f "$built/libflagstore.a" ] ||
             { skip "static linking" "no libflagstore.a beside libflagstore.so"; return 0; }
-        cp "$blocks/quickstart.c" "$checkout/program.c"
+        cp "$root/examples-c/quickstart.c" "$checkout/program.c"
         recipe "$1"
+        blocks=$work/blocks/README.md # the program is the README's, and so is what it prints
         run quickstart env -u LD_LIBRARY_PATH "$checkout/program"
+        blocks=$work/blocks/$document
         ;;
     *) fail "no rule for the block $2.sh" ;;
     esac
@@ -296,8 +302,8 @@ check_links() {
 }
 # Functions and constants are those of the header; variables of the environment are those that somebody reads.
 check_names() {
-    # Files, versions and the build tag of the Go module are no functions and no constants.
-    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/`[^`]*flagstore_pkgconfig`//g; s/FLAGSTORE_[0-9.]*[0-9]//g' \
+    # Files, versions, the build tag of the Go module and a table of an example are no functions and no constants.
+    sed 's/flagstore_[a-z]*\.\(py\|rb\|go\)//g; s/\bflagstore_flags\b//g; s/`[^`]*flagstore_pkgconfig`//g; s/FLAGSTORE_[0-9.]*[0-9]//g' \
         "$root/$document" >"$work/text"
     for name in $(grep -o '\bflagstore_[a-z0-9_]*[a-z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || fail "$name is not in flagstore.h"

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 # What Debian calls it, and a program by which to know that it is there.
 needed=(
     abigail-tools:abidiff acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang cmake:cmake
-    doxygen:doxygen e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go mandoc:mandoc
+    doxygen:doxygen e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go libpq-dev:pg_config
+    mandoc:mandoc
     pkg-config:pkg-config python3:python3 ruby:ruby
     strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
 )
@@ -19,6 +20,7 @@ ruby -e 'require "flipper"; require "rbs"' 2>/dev/null || missing+=(ruby-flipper
 for server in puma unicorn; do
     command -v "$server" >/dev/null || missing+=("$server")
 done
+[ -x "$(pg_config --bindir 2>/dev/null)/initdb" ] || missing+=(postgresql)
 pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -26,7 +28,13 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     fi
     apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; }
+    if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+        # The tests start a server of their own: Debian shall not start one.
+        install postgresql-common
+        sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+    fi
+    install "${missing[@]}"
 fi
 export FLAGSTORE_TESTS=all
 
@@ -64,7 +72,7 @@ section "sanitizers, and the models of what is concurrent"
 instrumented_status=0
 wait $instrumented || instrumented_status=$?
 cat "$log"
-[ $faults = 0 ] && [ $instrumented_status = 0 ]
+if [ $faults != 0 ] || [ $instrumented_status != 0 ]; then exit 1; fi
 
 section "the benchmark runs"
 tests/bench/run.sh --quick

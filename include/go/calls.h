@@ -9,8 +9,6 @@ typedef struct {
 	flagstore_error_t *error;
 	char *text;
 	size_t len;
-	int64_t integer;
-	double number;
 	bool yes;
 } answer;
 
@@ -35,15 +33,20 @@ static inline answer delete(void *store, _GoString_ key) {
 	return a;
 }
 
-#define GETTER(name, type, field) \
-	static inline answer name(const void *store, _GoString_ key, type fallback) { \
-		answer a = {0}; \
-		a.field = flagstore_##name##_n(store, at(key), _GoStringLen(key), fallback, &a.error); \
+/* Few bytes for what is called most: Go copies them. */
+#define GETTER(name, type) \
+	typedef struct { \
+		flagstore_error_t *error; \
+		type value; \
+	} name##_answer; \
+	static inline name##_answer name(const void *store, _GoString_ key, type fallback) { \
+		name##_answer a = {0}; \
+		a.value = flagstore_##name##_n(store, at(key), _GoStringLen(key), fallback, &a.error); \
 		return a; \
 	}
-GETTER(get_bool, bool, yes)
-GETTER(get_int64, int64_t, integer)
-GETTER(get_double, double, number)
+GETTER(get_bool, bool)
+GETTER(get_int64, int64_t)
+GETTER(get_double, double)
 
 static inline answer get_string(const void *store, _GoString_ key) {
 	answer a = {0};

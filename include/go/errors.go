@@ -65,6 +65,10 @@ func failure(failed *C.flagstore_error_t) error {
 	if failed == nil {
 		return nil
 	}
+	return errorOf(failed)
+}
+
+func errorOf(failed *C.flagstore_error_t) error {
 	defer C.flagstore_free(unsafe.Pointer(failed))
 	err := newError(Code(C.flagstore_error_code(failed)), C.GoString(C.flagstore_error_message(failed)), nil)
 	err.OSCode = syscall.Errno(C.flagstore_error_os_code(failed))

@@ -13,40 +13,45 @@ import (
 // A lock would do the same, but let a Close that waits for one long call keep out all others.
 type object struct {
 	pointer unsafe.Pointer
-	calls   atomic.Int64 // that are under way; far below zero once it is closed
+	calls   atomic.Int64 // that are under way; about closed once it is closed, about freed once it is freed
 }
 
-const closed = math.MinInt64 / 2
+// Far below zero, and far from each other: calls that come too late count for a moment too.
+const (
+	closed = math.MinInt64 / 4
+	freed  = 2 * closed
+)
 
-// enter begins a call, unless the object is closed.
-func (o *object) enter() bool {
-	for {
-		calls := o.calls.Load()
-		if calls < 0 {
-			return false
-		}
-		if o.calls.CompareAndSwap(calls, calls+1) {
-			return true
-		}
-	}
+// enter begins a call, unless the object is closed. It and leave are small enough to be inlined.
+func (o *object) enter() bool { return o.calls.Add(1) > 0 || o.refuse() }
+
+func (o *object) refuse() bool {
+	o.leave()
+	return false
 }
 
 // leave ends a call. Being called, it also keeps the garbage collector off the object until then.
 func (o *object) leave() {
 	if o.calls.Add(-1) == closed {
+		o.free()
+	}
+}
+
+// free is called by whoever finds the object closed and nobody inside; of several, one frees it.
+func (o *object) free() {
+	if o.calls.CompareAndSwap(closed, freed) {
 		C.flagstore_free(o.pointer)
 	}
 }
 
 // close lets no more calls in.
 func (o *object) close() {
-	if o.enter() {
-		for {
-			calls := o.calls.Load()
-			if calls < 0 || o.calls.CompareAndSwap(calls, calls+closed) {
-				break
+	for calls := o.calls.Load(); calls >= 0; calls = o.calls.Load() {
+		if o.calls.CompareAndSwap(calls, calls+closed) {
+			if calls == 0 {
+				o.free()
 			}
+			return
 		}
-		o.leave()
 	}
 }

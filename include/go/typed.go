@@ -27,9 +27,9 @@ func (s *Store) GetBool(key string, fallback bool) (bool, error) {
 	if !s.enter() {
 		return fallback, ErrClosed
 	}
-	defer s.leave()
 	a := C.get_bool(s.pointer, key, C.bool(fallback))
-	return bool(a.yes), failure(a.error)
+	s.leave()
+	return bool(a.value), failure(a.error)
 }
 
 // GetInt64 takes integral numbers in range, written in any way (3, 3.0, 3e2).
@@ -37,9 +37,9 @@ func (s *Store) GetInt64(key string, fallback int64) (int64, error) {
 	if !s.enter() {
 		return fallback, ErrClosed
 	}
-	defer s.leave()
 	a := C.get_int64(s.pointer, key, C.int64_t(fallback))
-	return int64(a.integer), failure(a.error)
+	s.leave()
+	return int64(a.value), failure(a.error)
 }
 
 // GetDouble takes any number that a double can hold.
@@ -47,9 +47,9 @@ func (s *Store) GetDouble(key string, fallback float64) (float64, error) {
 	if !s.enter() {
 		return fallback, ErrClosed
 	}
-	defer s.leave()
 	a := C.get_double(s.pointer, key, C.double(fallback))
-	return float64(a.number), failure(a.error)
+	s.leave()
+	return float64(a.value), failure(a.error)
 }
 
 // GetString returns the text of a string, which may contain NULs.

@@ -24,6 +24,7 @@ pub(super) struct Stamp {
 }
 
 impl From<&FileStatus> for Stamp {
+    #[inline(always)]
     fn from(status: &FileStatus) -> Self {
         let FileStatus { device, inode, size, modified, changed, .. } = *status;
         Self { device, inode, size, modified, changed }

@@ -101,6 +101,7 @@ impl From<&libc::stat> for FileStatus {
 
 /// What the path leads to. Without the copy of the path that std makes at every call.
 #[cfg(target_pointer_width = "64")]
+#[inline(always)]
 pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
     let mut status = MaybeUninit::uninit();
     // SAFETY: the path ends with a NUL; the struct is read only if the call has filled it.

@@ -6,7 +6,7 @@
 //! done. So a version is dropped as soon as nobody reads it, and there is no list and no lock that a fork could leave
 //! in the middle of something.
 
-use super::{at_fork, without_cancellation};
+use super::{SPINS, at_fork, without_cancellation};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -14,9 +14,6 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicPtr};
-
-/// How often a writer looks again whether a reader is done with the old version, which commonly takes nanoseconds.
-const SPINS: usize = 32;
 
 pub(crate) struct HazardArc<T: Send + Sync + 'static> {
     /// From Arc::into_raw; its reference is this struct's.

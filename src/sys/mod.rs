@@ -42,6 +42,10 @@ pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_cancella
 
 use std::io;
 
+/// How often a writer looks again whether a reader is done with the old version, which commonly takes nanoseconds. The
+/// model has a number of its own.
+const SPINS: usize = 32;
+
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

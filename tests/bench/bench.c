@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 12 };
+enum { ROWS = 14 };
 
 static const size_t quick_sizes[] = {10, 1000};
 
@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     static void (*const measured[ROWS + 1])(void) = {
         NULL,        memory_bool_row, memory_threads_row, memory_copies_row, fresh_row, checked_row,
         watched_row, sync_none_row,   sync_full_row,      group_row,         list_row,  library_row,
-        footprint_row};
+        footprint_row, process_row, bindings_row};
     bool rows[ROWS + 1];
     const char *json = NULL;
     memset(rows, true, sizeof rows);
@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     }
     report_machine();
     for (int row = 1; row <= ROWS; row++)
-        if (rows[row]) measured[row]();
+        if (rows[row] && measured[row]) measured[row]();
     report_summary();
     if (json) report_json(json);
 }

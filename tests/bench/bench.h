@@ -20,7 +20,7 @@ typedef struct {
     bool quick;          /* a smoke run */
     const char *dir;     /* where the files are */
     const char *scripts; /* where the Python stand-in is */
-    const char *programs; /* where bench itself and load are */
+    const char *programs; /* where bench itself, load, flagctl and cjson_get are */
     const size_t *sizes; /* numbers of flags */
     size_t size_count;
 } settings;
@@ -142,6 +142,8 @@ void group_row(void);          /* 9 */
 void list_row(void);           /* 10 */
 void library_row(void);        /* 11 */
 void footprint_row(void);      /* 12 */
+void process_row(void);        /* 13 */
+void bindings_row(void);       /* 14 */
 /* The program as a child of row 12: prints the bytes that a store takes. `what`: a file, or a number of flags for
    the kind "memory". */
 int print_memory(const char *kind, const char *what);

@@ -10,8 +10,9 @@ typedef struct {
     bool (*get_bool)(const char *path, buffer *buffer, const char *key);
 } parser;
 
-enum { MAX_PARSERS = 4 };
+enum { MAX_PARSERS = 4, YYJSONS = 2 };
 
+/* Those of yyjson first, where it is. */
 extern const parser parsers[MAX_PARSERS];
 extern const size_t parser_count;
 extern const bool have_yyjson;

@@ -71,6 +71,17 @@ static void parse(void *state, size_t count) {
     keep(trues);
 }
 
+static void parse_changed(void *state, size_t count) {
+    reader *it = state;
+    uint64_t trues = 0;
+    size_t place = take_places(count);
+    for (size_t i = place; i < place + count; i++) {
+        exchange(it);
+        trues += it->parser->get_bool(it->path, &it->buffer, it->data->order[i % ORDER]);
+    }
+    keep(trues);
+}
+
 static void bare_stat(void *state, size_t count) {
     const reader *it = state;
     uint64_t sum = 0;
@@ -83,20 +94,6 @@ static void bare_stat(void *state, size_t count) {
 }
 
 /* ---- 4 ---- */
-
-/* The part of a get that is not the bare reading, as bytes per time. */
-static void report_scanning(const reader *it, const contestant *ours, const contestant *bare) {
-    double rates[MAX_ROUNDS], bytes = (double)it->data->len;
-    const double target = 3.5;
-    double typical[MAX_ROUNDS];
-    for (size_t i = 0; i < config.rounds; i++) {
-        double scanning = ours->ns[i] - bare->ns[i];
-        typical[i] = bytes / (scanning > 1 ? scanning : 1);
-        rates[i] = typical[i] / target;
-    }
-    report_values(4, "  a changed file: validating and finding, less that / 3.5 GB/s", it->data->count, "GB/s",
-                  median(typical, config.rounds), target, rates, config.rounds, LEAST(1));
-}
 
 static void flip_a_flag(const reader *it) {
     const dataset *data = it->data;
@@ -113,19 +110,35 @@ static goal fresh_goal(size_t flags) {
     return MOST(flags <= 1000 ? 1.25 : 2);
 }
 
+/* yyjson is the fastest parser there is; ours does not build a tree of a large file. */
+static goal changed_goal(size_t flags) {
+    if (flags < 1000) return NONE;
+    return MOST(flags == 1000 ? 1.25 : 1);
+}
+
 /* Whoever remembers what he read last must take the file apart again when it has changed. */
 static void changed_size(const dataset *data) {
-    reader ours = {.data = data, .path = file_of(data, "changed"), .other = file_of(data, "changed-other")};
-    flip_a_flag(&ours);
-    reader bare = ours;
-    ours.store = open_file(ours.path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
-    contestant all[] = {{.name = "ours", .run = ours_changed, .state = &ours},
-                        {.name = "bare rename + read", .run = bare_changed, .state = &bare}};
-    measure(all, COUNT(all), 1);
-    report(4, "file get_bool, FRESH, changed before each", data->count, &all[0], &all[1], NONE);
-    if (data->count >= 10000) report_scanning(&ours, &all[0], &all[1]);
-    flagstore_free(ours.store);
-    free(bare.buffer.data);
+    reader readers[2 + MAX_PARSERS] = {
+        {.data = data, .path = file_of(data, "changed"), .other = file_of(data, "changed-other")}};
+    flip_a_flag(&readers[0]);
+    contestant all[2 + MAX_PARSERS] = {{.name = "ours", .run = ours_changed},
+                                       {.name = "bare rename + read", .run = bare_changed}};
+    size_t count = 2 + (have_yyjson ? YYJSONS : 0);
+    for (size_t i = 0; i < count; i++) {
+        readers[i] = readers[0];
+        all[i].state = &readers[i];
+        if (i < 2) continue;
+        readers[i].parser = &parsers[i - 2];
+        all[i].name = parsers[i - 2].name;
+        all[i].run = parse_changed;
+    }
+    readers[0].store = open_file(readers[0].path, FLAGSTORE_READ_FRESH, FLAGSTORE_SYNC_FULL);
+    measure(all, count, 1);
+    for (size_t i = 1; i < count; i++)
+        report(4, "file get_bool, FRESH, changed before each", data->count, &all[0], &all[i],
+               i == 3 ? changed_goal(data->count) : NONE);
+    flagstore_free(readers[0].store);
+    for (size_t i = 0; i < count; i++) free(readers[i].buffer.data);
 }
 
 static void fresh_size(size_t flags) {
@@ -149,7 +162,7 @@ static void fresh_size(size_t flags) {
     changed_size(data);
     for (size_t i = 0; i < parser_count; i++)
         report(4, "file get_bool, FRESH", flags, &all[0], &all[2 + i], MOST(1));
-    if (!have_yyjson) report_missing(4, "file get_bool, FRESH / yyjson", flags, MOST(1), "yyjson is not packaged here");
+    if (!have_yyjson) report_missing(4, "file get_bool, FRESH / yyjson", flags, MOST(1), "yyjson is not here");
     flagstore_free(readers[0].store);
     for (size_t i = 0; i < 2 + parser_count; i++) free(readers[i].buffer.data);
 }

@@ -5,6 +5,7 @@
 #   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
 #   --rows 4,7  only these rows
 #   --dir DIR   where the files are made, in a directory that is removed afterwards (default: below target/)
+# YYJSON_DIR: a directory with yyjson.c and yyjson.h, to compare with where yyjson is no package.
 # FLAGSTORE_LIB_DIR: a directory with a libflagstore.so that is built already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -65,6 +66,9 @@ fi
 if pkg-config --exists yyjson; then
     peers+=" yyjson"
     yyjson=-DHAVE_YYJSON
+elif [ -n "${YYJSON_DIR:-}" ]; then
+    cc -O2 -DNDEBUG -c "$YYJSON_DIR/yyjson.c" -o "$out/yyjson.o"
+    yyjson="-DHAVE_YYJSON -I$YYJSON_DIR $out/yyjson.o"
 fi
 compile() { # NAME FILE...: with what every program of the benchmark shares
     local name=$1
@@ -87,8 +91,20 @@ if [ -n "$growth" ]; then
     exit
 fi
 
-compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library}.c
+compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,process,bindings}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
+cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/cjson_get.c" -o "$out/cjson_get" $(pkg-config --cflags --libs libcjson)
+cc -std=c99 -O2 -I"$root/include" "$root"/examples-c/flagctl*.c -o "$out/flagctl" -L"$FLAGSTORE_LIB_DIR" -lflagstore
+# Row 14 leaves out the languages that are not installed.
+rm -f "$out"/bindings-*
+if command -v go >/dev/null; then
+    (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" \
+        GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
+fi
+if command -v c++ >/dev/null; then
+    c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
+        -L"$FLAGSTORE_LIB_DIR" -lflagstore
+fi
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
 echo "as JSON: $out/bench.json"

@@ -63,6 +63,19 @@ static void changes(flagstore_t *store, int i) {
     if (i % 5 == 0) flagstore_delete(store, key, NULL);
 }
 
+static bool fail(void *context, const char *key, size_t key_len, flagstore_reply_t *reply, flagstore_error_t **error) {
+    (void)context, (void)key, (void)key_len, (void)reply;
+    *error = flagstore_error_new(FLAGSTORE_UNAVAILABLE, "a message that takes some memory");
+    return false;
+}
+
+static void failed_gets(flagstore_t *store, int i) {
+    (void)i;
+    flagstore_error_t *error;
+    CHECK(!flagstore_get(store, "flag", &error) && flagstore_error_code(error) == FLAGSTORE_UNAVAILABLE);
+    flagstore_free(error);
+}
+
 static size_t in_use_of_malloc(void) {
 #ifdef __GLIBC__
 #if __GLIBC_PREREQ(2, 33)
@@ -108,8 +121,18 @@ static void stores_leave_the_resident_size_flat(void) {
     check_flat("failed opens", NULL, CALLS, failed_opens);
 }
 
+static void errors_of_a_backend_leave_the_resident_size_flat(void) {
+    flagstore_error_t *error = GARBAGE;
+    flagstore_backend_t backend = {.size = sizeof backend, .get = fail};
+    flagstore_t *store = flagstore_backend_open(&backend, &error);
+    CHECK_OK(error);
+    check_flat("failed gets", store, CALLS / 10, failed_gets);
+    flagstore_free(store);
+}
+
 int main(void) {
     RUN_ON_EVERY_KIND(calls_leave_the_resident_size_flat);
     RUN(stores_leave_the_resident_size_flat);
+    RUN(errors_of_a_backend_leave_the_resident_size_flat);
     return check_summary("flat_memory");
 }

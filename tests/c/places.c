@@ -200,12 +200,15 @@ static void what_is_no_regular_file_is_an_error(void) {
     CHECK(access(".fifo.lock", F_OK) != 0 && access(".socket.lock", F_OK) != 0);
 }
 
+/* Nor is a lock file made beside what may never have been a file of flags. */
 static void a_file_that_becomes_something_else_is_an_error(void) {
     flagstore_t *store = open_path(FLAGS_FILE);
+    CHECK(unlink(LOCK_FILE) == 0);
     CHECK(unlink(FLAGS_FILE) == 0 && mkfifo(FLAGS_FILE, 0644) == 0);
     check_no_call(__LINE__, store, ANY);
     CHECK(unlink(FLAGS_FILE) == 0 && mkdir(FLAGS_FILE, 0755) == 0);
     check_no_call(__LINE__, store, ANY);
+    CHECK(access(LOCK_FILE, F_OK) != 0);
     CHECK(rmdir(FLAGS_FILE) == 0);
     SET(store, "flag", "1");
     flagstore_free(store);

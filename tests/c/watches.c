@@ -69,6 +69,40 @@ static void equal_values_call_nobody(flagstore_t *store) {
     free_recorder(all);
 }
 
+/* ---- what the callback may do ---- */
+
+enum { LAST = 8 };
+
+/* Reads the store in every way, inside the call that reports a change, and answers with a change of another flag. */
+static void answer(void *store, const char *key, const char *old_json, const char *new_json) {
+    (void)old_json;
+    char text[32];
+    flagstore_error_t *error = GARBAGE;
+    int64_t told = strtoll(new_json, NULL, 10), now = flagstore_get_int64(store, key, -1, &error);
+    CHECK_OK(error);
+    CHECK_THAT(told <= now && now <= LAST, "told of %lld, but it is %lld", (long long)told, (long long)now);
+    snprintf(text, sizeof text, "%lld", (long long)now);
+    CHECK_INT(FLAGSTORE_TYPE_NUMBER, flagstore_get_type(store, key, NULL));
+    CHECK(flagstore_get_bool(store, "steady", false, NULL));
+    CHECK_INT(FLAGSTORE_TYPE_ABSENT, flagstore_get_type(store, "absent", NULL));
+    flagstore_snapshot_t *all = flagstore_snapshot(store, &error);
+    CHECK_OK(error);
+    CHECK(flagstore_snapshot_count(all) >= 2);
+    flagstore_free(all);
+    SET(store, "answer", text);
+    CHECK_GET(text, store, "answer");
+}
+
+static void the_callback_can_use_the_store(flagstore_t *store) {
+    flagstore_error_t *error = GARBAGE;
+    SET(store, "steady", "true");
+    flagstore_watch_t *watch = watch_with(__FILE__, __LINE__, store, "flag", answer, store);
+    for (int i = 1; i <= LAST; i++)
+        CHECK(flagstore_set_int64(store, "flag", i, &error) && CHECK_OK(error));
+    CHECK_EVENTUALLY(flagstore_get_int64(store, "answer", -1, NULL) == LAST);
+    flagstore_free(watch);
+}
+
 enum { EDITS = 1000 };
 
 static void quick_edits_come_as_few(void) {
@@ -234,6 +268,7 @@ int main(void) {
     RUN_ON_EVERY_KIND(a_key_that_contains_nul_seems_to_end_there);
     RUN_ON_EVERY_KIND(it_keeps_to_its_key);
     RUN_ON_EVERY_KIND(equal_values_call_nobody);
+    RUN_ON_EVERY_KIND(the_callback_can_use_the_store);
     RUN(quick_edits_come_as_few);
     RUN(it_sees_what_others_do_to_the_file);
     RUN(another_layout_calls_nobody);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Odd machines 6: where no mode can be changed (bindfs, DrvFs, CIFS, exFAT refuse fchmod) a set works, and does not take
-a file from anybody, nor open it to anybody: its mode stays, or is narrower and the log says so."""
+a file from anybody, nor open it to anybody: its mode stays, or is narrower by the umask and the log says so."""
 import errno
 
 import common
@@ -26,6 +26,7 @@ def check(root, programs, umask, mode, error):
     wanted = mode if mode is not None else 0o666 & ~umask
     now = house.rights()[0]
     common.promise(now & ~wanted == 0, house, f"mode {wanted:o} was widened to {now:o}")
+    common.promise(now == wanted or wanted & umask, house, f"mode {wanted:o} was narrowed to {now:o} by no umask")
     common.promise(now == wanted or lines, house, f"mode {wanted:o} was narrowed to {now:o} without a line in the log")
     common.promise(len(lines) <= 1, house, "the log says more than once", lines)
 

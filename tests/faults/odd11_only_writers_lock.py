@@ -60,6 +60,18 @@ def writers_can(root, program, folder_mode, folder_owner, who):
     house.set(program, 3, **as_user(0, 0))
 
 
+def owner_can(root, program, umask):
+    """The lock file is of a member of the folder's group; the folder's owner is not one."""
+    house = House(root, 0o775, (ALICE, STAFF)).file(0o664, (ALICE, STAFF))
+    house.set(program, 1, **as_user(BOB, BOB, STAFF, umask=umask))
+    common.promise(house.rights(house.lock)[1] == BOB, house, "the lock file is not of its creator:",
+                   house.rights(house.lock))
+    os.chown(house.path, ALICE, STAFF)
+    os.chmod(house.path, 0o664)
+    house.set(program, 2, **as_user(ALICE, ALICE))
+    house.set(program, 3, **as_user(BOB, BOB, STAFF))
+
+
 def test(root):
     [program] = tools(root, "one_call")
     cases = [(f"folder {folder_mode:o} of {folder_owner}, file {mode:o}, umask {umask:o}",
@@ -71,6 +83,8 @@ def test(root):
               for folder_mode, folder_owner, who in [
                   (0o775, (ALICE, STAFF), as_user(BOB, BOB, STAFF)), (0o2775, (0, STAFF), as_user(BOB, BOB, STAFF)),
                   (0o777, (0, 0), as_user(BOB, BOB)), (0o755, (ALICE, ALICE), as_user(ALICE, ALICE))]]
+    cases += [(f"the owner of a folder of a group, umask {umask:o}", lambda umask=umask: owner_can(root, program, umask))
+              for umask in [0o022, 0o077]]
     each("odd11", "who may only read beside who may change", cases)
 
 

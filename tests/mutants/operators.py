@@ -164,15 +164,17 @@ def of_statements(file, text, code):
 
 
 def sources(root):
-    """The text of each file of src."""
-    texts = {}
+    """The text of each file of src, but for those that are tests themselves."""
+    texts, tests = {}, set()
     for folder, _, names in os.walk(os.path.join(root, "src")):
         for name in names:
             if name.endswith(".rs"):
                 path = os.path.join(folder, name)
                 with open(path, encoding="utf-8") as file:
-                    texts[os.path.relpath(path, root)] = file.read()
-    return dict(sorted(texts.items()))
+                    texts[os.path.relpath(path, root)] = text = file.read()
+                tests |= {os.path.join(os.path.relpath(folder, root), module + ".rs")
+                          for module in re.findall(r"#\[cfg\(test\)\]\s*mod (\w+);", text)}
+    return {file: text for file, text in sorted(texts.items()) if file not in tests}
 
 
 def everything(root):

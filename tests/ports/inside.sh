@@ -42,8 +42,9 @@ compiler() { # target, compiler
     echo "$path"
 }
 
-# Cargo for a target. For musl there is no standard library in Debian: it is built from its source.
-build() { # target, command...
+# Cargo for a target, whose settings go with it. For musl there is no standard library in Debian: it is built from its
+# source.
+build() ( # target, command...
     local target=$1 variable std=()
     shift
     variable=$(tr a-z- A-Z_ <<<"$target")
@@ -53,7 +54,7 @@ build() { # target, command...
         export RUSTC_BOOTSTRAP=1 "CARGO_TARGET_${variable}_RUSTFLAGS=-C target-feature=-crt-static -C link-self-contained=no"
     fi
     cargo "$@" --target "$target" "${std[@]}" --locked --offline
-}
+)
 
 # Compiles and runs the C programs whose first line asks for this way.
 c_programs() { # target, runner, sysroot, way, compiler's argument
@@ -74,7 +75,7 @@ c_programs() { # target, runner, sysroot, way, compiler's argument
         # shellcheck disable=SC2086
         if "cc-$target" -std=c99 -D_GNU_SOURCE -g $argument -Iinclude -Wall -Wextra -Werror -o "$program" "$source" \
             -L"$library" "${paths[@]}" -lflagstore -lpthread -lm >"$program.log" 2>&1 &&
-            timeout 600 "${run[@]}" "$program" >>"$program.log" 2>&1; then
+            timeout 1800 "${run[@]}" "$program" >>"$program.log" 2>&1; then
             passed=$((passed + 1))
         elif is_qemus "$runner" "$name" "$program.log"; then
             qemus=$((qemus + 1))

@@ -11,7 +11,7 @@ from threading import get_ident
 from typing import Any, List, NoReturn, Tuple, TypeVar
 
 from ._errors import InvalidArgument
-from ._native import call, lib
+from ._native import interrupts, lib, new_slot, raise_outcome, slots
 
 _Self = TypeVar("_Self", bound="Handle")
 
@@ -74,18 +74,26 @@ class Handle:
         self._free(pointer)
 
     def _call(self, function: Any, *arguments: Any) -> Any:
-        """The function's result for this handle and the arguments."""
+        """The function's result for this handle and the arguments. Most of what Python adds to a call is here."""
         user = (_generation, get_ident())
+        try:
+            slot = slots.pop()
+        except IndexError:
+            slot = new_slot()
         # First say that it is in use, then look whether it is open; `close` does these in the other order.
         self._users.append(user)
         try:
-            try:
-                pointer = self._pointer[0]
-            except IndexError:
-                raise self._is_closed() from None
-            return call(function, pointer, *arguments)
+            result = function(self._pointer[0], *arguments, slot[1])
+            if slot[0] or interrupts:
+                raise_outcome(slot[0])
+        except IndexError:
+            raise self._is_closed() from None
         finally:
-            self._left(user)
+            self._users.remove(user)
+            if not self._pointer:
+                self._free_if_unused()
+        slots.append(slot)
+        return result
 
     def _left(self, user: Tuple[int, int]) -> None:
         self._users.remove(user)

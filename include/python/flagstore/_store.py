@@ -27,6 +27,8 @@ _MISSING: Any = object()
 _SLICE_MS = 200
 _KINDS = {"n": constants.NULL, "t": constants.BOOL, "f": constants.BOOL, '"': constants.STRING, "[": constants.ARRAY,
           "{": constants.OBJECT}
+# What programs call most: looked up once.
+_get_bool, _get_int64, _get_double = lib.flagstore_get_bool_n, lib.flagstore_get_int64_n, lib.flagstore_get_double_n
 
 
 class Store(Handle, collections.abc.MutableMapping[str, Any]):
@@ -200,14 +202,20 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     # ---- typed: the fallback if there is no such flag, TypeMismatch if it holds something else ----
 
     def get_bool(self, key: Text, fallback: bool = False) -> bool:
-        return bool(self._call(lib.flagstore_get_bool_n, *sized(key), _bool(fallback)))
+        data = key.encode() if type(key) is str else data_of(key)
+        value: bool = self._call(_get_bool, data, len(data), _bool(fallback))
+        return value
 
     def get_int64(self, key: Text, fallback: int = 0) -> int:
         """Any integral number in range, also 3.0. OverflowError if the fallback is no int64."""
-        return int(self._call(lib.flagstore_get_int64_n, *sized(key), _int64(fallback)))
+        data = key.encode() if type(key) is str else data_of(key)
+        value: int = self._call(_get_int64, data, len(data), _int64(fallback))
+        return value
 
     def get_double(self, key: Text, fallback: float = 0.0) -> float:
-        return float(self._call(lib.flagstore_get_double_n, *sized(key), _double(fallback)))
+        data = key.encode() if type(key) is str else data_of(key)
+        value: float = self._call(_get_double, data, len(data), _double(fallback))
+        return value
 
     @overload
     def get_string(self, key: Text, fallback: None = None) -> Optional[str]: ...
@@ -338,7 +346,7 @@ def _locked(tries: Optional[int], timeout_ms: int, work: Callable[[], _T]) -> _T
 # ---- values take only their type: ctypes would make what it can of another ----
 
 def _bool(value: bool) -> bool:
-    if not isinstance(value, bool):
+    if value is not True and value is not False:
         raise TypeError(f"expected bool, got {type(value).__name__}")
     return value
 

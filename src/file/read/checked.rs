@@ -74,6 +74,7 @@ impl CheckedCache {
     }
 
     /// Whether the file still is that of `cached`.
+    #[inline(always)]
     pub(super) fn has_stamp_of(&self, cached: &CachedFile) -> bool {
         self.stamp().is_some_and(|stamp| stamp == cached.stamp)
     }
@@ -88,6 +89,7 @@ impl CheckedCache {
         if stamp == cached.stamp { Some(cached) } else { self.reload(&stamp) }
     }
 
+    #[inline(always)]
     fn stamp(&self) -> Option<Stamp> {
         sys::stat(&self.c_path).ok().map(|status| Stamp::from(&status))
     }

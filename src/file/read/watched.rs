@@ -200,6 +200,35 @@ mod tests {
     use std::ffi::CString;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    fn shared_of(path: &Path) -> Arc<Shared> {
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let cache = CheckedCache::new(path, c_path, 1 << 20, Arc::new(FileHistory::new()));
+        Arc::new(Shared { cache, validity: Validity::new() })
+    }
+
+    #[test]
+    fn nothing_is_valid_without_events_or_while_there_is_nothing_to_be_served() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.json");
+        fs::write(&path, "{}").unwrap();
+        let shared = shared_of(&path);
+        let mut watcher = Watcher { shared: Arc::clone(&shared), warned: Warned::default() };
+        // A file that was only just changed cannot be cached.
+        while shared.cache.current().is_none() {}
+        assert!(!watcher.try_mark_valid(&mut None));
+        assert!(!shared.validity.holds());
+        let mut events = None;
+        watcher.follow(&mut events);
+        assert!(watcher.try_mark_valid(&mut events));
+        assert!(shared.validity.holds());
+        shared.validity.invalidate();
+        fs::write(&path, "{").unwrap();
+        watcher.follow(&mut events);
+        assert!(!watcher.try_mark_valid(&mut events));
+        assert!(!shared.validity.holds());
+    }
 
     /// The watcher has found the cache unchanged, and has yet to declare it valid, when a reader finds a newer file that it
     /// cannot cache.
@@ -208,9 +237,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flags.json");
         fs::write(&path, "{}").unwrap();
-        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
-        let cache = CheckedCache::new(&path, c_path, 1 << 20, Arc::new(FileHistory::new()));
-        let shared = Arc::new(Shared { cache, validity: Validity::new() });
+        let shared = shared_of(&path);
         let idle = BackgroundThread::start("idle", sys::STACK, |_| ()).unwrap();
         let watched = WatchedCache { shared: Arc::clone(&shared), _thread: idle };
         while watched.current().is_none() {}

@@ -103,11 +103,23 @@ fn coarse_clock_after_2038() -> Duration {
     Duration::new(now[0], now[1] as u32)
 }
 
-#[cfg(all(test, target_pointer_width = "32"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn the_kernel_is_the_one_that_runs() {
+        let (major, minor) = kernel();
+        let told = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let rest = told.strip_prefix(&format!("{major}.{minor}"));
+        assert!(
+            rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit())),
+            "{major}.{minor} {told}"
+        );
+    }
+
+    #[test]
+    #[cfg(target_pointer_width = "32")]
     fn both_clocks_are_one() {
         let (before, now, after) = (coarse_clock(), coarse_clock_after_2038(), coarse_clock());
         assert!(before <= now && now <= after, "{before:?} {now:?} {after:?}");

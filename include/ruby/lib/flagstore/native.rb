@@ -175,9 +175,9 @@ module Flagstore
 
       # The error of the call, as an exception.
       def take_error
-        failed = @error.read_pointer
-        return if failed.null?
+        return if @error.get_ulong(0).zero? # a pointer would be an object more for each call
 
+        failed = @error.read_pointer
         @error.put_pointer(0, nil)
         Error.take(failed)
       end
@@ -267,7 +267,13 @@ module Flagstore
 
     # Text for the library: valid UTF-8, and not to be changed by another thread while the library reads it.
     def self.utf8(given)
-      text = given.is_a?(Symbol) ? given.name : String.try_convert(given)
+      text = given.is_a?(Symbol) ? given.name : given
+      if text.instance_of?(String) && text.valid_encoding? &&
+         (text.encoding == Encoding::UTF_8 || text.encoding == Encoding::US_ASCII)
+        return text.frozen? ? text : text.dup
+      end
+
+      text = String.try_convert(text)
       raise TypeError, "#{given.inspect} is not a String or Symbol" unless text
 
       text = text.encode(Encoding::UTF_8) unless text.encoding == Encoding::UTF_8

@@ -79,23 +79,32 @@ module Flagstore
       TYPES[call { |slot, store| C.get_type(store, key, slot.error) }]
     end
 
-    # The typed getters give the fallback if the key is absent, and raise Error::TypeMismatch on another type.
-    # @return [Boolean]
-    def get_bool(key, fallback)
-      key = C.utf8(key)
-      call { |slot, store| C.get_bool_n(store, key, key.bytesize, fallback, slot.error) }
-    end
-
-    # @return [Integer] of 64 bits; also from 3.0 and 3e2
-    def get_int64(key, fallback)
-      key = C.utf8(key)
-      call { |slot, store| C.get_int64_n(store, key, key.bytesize, fallback, slot.error) }
-    end
-
-    # @return [Float] from any number
-    def get_double(key, fallback)
-      key = C.utf8(key)
-      call { |slot, store| C.get_double_n(store, key, key.bytesize, fallback, slot.error) }
+    # @!method get_bool(key, fallback)
+    #   The typed getters give the fallback if the key is absent, and raise Error::TypeMismatch on another type.
+    #   @return [Boolean]
+    # @!method get_int64(key, fallback)
+    #   @return [Integer] of 64 bits; also from 3.0 and 3e2
+    # @!method get_double(key, fallback)
+    #   @return [Float] from any number
+    %i[get_bool get_int64 get_double].each do |name|
+      # C.checked written out: what programs call most goes without its blocks.
+      class_eval <<~RUBY, __FILE__, __LINE__ + 1
+        def #{name}(key, fallback)
+          key = C.utf8(key)
+          Thread.handle_interrupt(C::NEVER) do
+            handle = @owner.enter
+            slot = C::SLOTS.pop || C::Slot.new
+            begin
+              result = C.#{name}_n(handle, key, key.bytesize, fallback, slot.error)
+            ensure
+              error = slot.take_error
+              C::SLOTS.push(slot)
+              @owner.leave
+            end
+            error ? raise(error, cause: C.taken_cause) : result
+          end
+        end
+      RUBY
     end
 
     # @return [String, Object] the fallback may be anything

@@ -16,6 +16,9 @@ use std::sync::Arc;
 const SEED: u64 = 0xf1a6;
 const SCHEDULES: usize = 6_000;
 
+/// One look decides, so that few steps lead to whatever a writer does about a reader that stays.
+const SPINS: usize = 1;
+
 /// Nobody forks in the model.
 fn at_fork(_: extern "C" fn(), _: extern "C" fn(), _: extern "C" fn()) {}
 
@@ -119,6 +122,22 @@ fn a_reader_beside_two_writers() {
     explore(|cell, alive| {
         together(vec![reader(cell, 3), writer(cell, alive, 2), writer(cell, alive, 2)]);
         assert_eq!(cell.load().read(), 4);
+    });
+}
+
+/// Without a read of its own, a writer is soon where another one can overtake it.
+fn plain_writer(cell: &Arc<HazardArc<Version>>, alive: &Arc<AtomicUsize>, writes: usize) -> Box<dyn FnOnce() + Send> {
+    let (cell, alive) = (Arc::clone(cell), Arc::clone(alive));
+    Box::new(move || (0..writes).for_each(|_| cell.store(Version::new(1, &alive))))
+}
+
+/// Two writers entrust the same record, while its owner goes on to the next version.
+#[test]
+fn a_record_that_two_writers_want() {
+    explore(|cell, alive| {
+        let own = Arc::clone(cell);
+        let reads = Box::new(move || (0..3).for_each(|_| assert!(own.load().read() <= 1)));
+        together(vec![reads, plain_writer(cell, alive, 2), plain_writer(cell, alive, 2)]);
     });
 }
 

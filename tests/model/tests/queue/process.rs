@@ -6,10 +6,10 @@ mod queue;
 
 use flagstore_model::fs::File;
 use flagstore_model::time::{Duration, Instant};
+use queue::{Admission, Leader};
 use request::Request;
 use std::path::Path;
 use std::sync::Arc;
-use queue::{Leader, Admission};
 
 /// src/file/write/request.rs, of which the line knows this much.
 pub mod request {
@@ -68,7 +68,11 @@ pub fn served(request: &Arc<Request>, timeout: Option<Duration>, overtaken: bool
 }
 
 /// `None`: the time was up, which it really was; `Some(None)`: somebody else has served the request.
-fn with_turn<T>(request: &Arc<Request>, timeout: Option<Duration>, work: impl FnOnce(&Leader) -> T) -> Option<Option<T>> {
+fn with_turn<T>(
+    request: &Arc<Request>,
+    timeout: Option<Duration>,
+    work: impl FnOnce(&Leader) -> T,
+) -> Option<Option<T>> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let turn = match Leader::wait(Path::new(".flags.json.lock"), request, deadline) {
         Admission::Completed => return Some(None),
