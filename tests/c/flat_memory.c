@@ -110,7 +110,7 @@ static void calls_leave_the_resident_size_flat(flagstore_t *store) {
     SET(store, "object", "{\"text\":\"some text to copy\",\"array\":[1,2,3,4,5,6,7,8,9]}");
     SET(store, "number", "42");
     SET(store, "text", "\"some text with \\u00fc and \\n in it\"");
-    check_flat("get", store, is_file ? CALLS / 4 : CALLS, get_and_free);
+    check_flat("get", store, reads, get_and_free);
     check_flat("list_all", store, reads, list_and_free);
     check_flat("typed", store, reads, typed_reads);
     check_flat("errors", store, reads, errors);
