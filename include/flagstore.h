@@ -808,7 +808,8 @@ typedef struct {
                  flagstore_error_t **error);
   /* replies every flag as of one moment and stores their revision in *revision. If that is still
      *revision it may set *same instead, and reply nothing. No reply with a revision: there are no
-     flags. No reply with *revision 0: the content has vanished, which is not believed to be empty */
+     flags. No reply with *revision 0: the content has vanished, which is not believed to be
+     empty */
   bool (*load)(void *context,
                uint64_t *revision,
                bool *same,

@@ -2,10 +2,18 @@
 
 #[path = "contract/cases.rs"]
 mod cases;
+#[path = "contract/engine.rs"]
+mod engine;
 
 use cases::value;
-use flagstore::{Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore, ReadMode, Value};
+use engine::{Engine, FourMethods};
+use flagstore::{Backend, Durability, Error, FileFlagStore, FileOptions, FlagStore, InMemoryFlagStore};
+use flagstore::{ReadMode, RemoteFlagStore, RemoteOptions, Value};
 use std::sync::Arc;
+
+fn remote(backend: impl Backend + 'static, read_mode: ReadMode) -> Arc<dyn FlagStore> {
+    Arc::new(RemoteFlagStore::open_with(backend, RemoteOptions::new().read_mode(read_mode)).expect("it is reached"))
+}
 
 /// Runs the case on an empty store of each kind.
 fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
@@ -21,6 +29,11 @@ fn each_store(case: impl Fn(&str, &Arc<dyn FlagStore>)) {
     case("file in order", &file("ordered.json", ReadMode::Fresh, Durability::Ordered));
     case("file checked", &file("checked.json", ReadMode::Checked, Durability::None));
     case("file watched", &file("watched.json", ReadMode::Watched, Durability::None));
+    case("remote", &remote(Engine::default(), ReadMode::Fresh));
+    case("remote checked", &remote(Engine::default(), ReadMode::Checked));
+    case("remote watched", &remote(Engine::default(), ReadMode::Watched));
+    case("remote with four methods", &remote(FourMethods::default(), ReadMode::Fresh));
+    case("remote with four methods, watched", &remote(FourMethods::default(), ReadMode::Watched));
 }
 
 #[test]

@@ -113,7 +113,8 @@ pub struct flagstore_backend_t {
     >,
     /// replies every flag as of one moment and stores their revision in *revision. If that is still
     /// *revision it may set *same instead, and reply nothing. No reply with a revision: there are no
-    /// flags. No reply with *revision 0: the content has vanished, which is not believed to be empty
+    /// flags. No reply with *revision 0: the content has vanished, which is not believed to be
+    /// empty
     pub load: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
