@@ -621,7 +621,8 @@ bool flagstore_batch_expect_n(flagstore_batch_t *batch,
 
    On a backend of your own without `commit` the changes are made one after another, under the
    store's lock: other users of this handle see all or none, but a call that fails half-way leaves
-   the earlier changes, and another process may see some. */
+   the earlier changes, and another process may see some. If that backend then says that nothing
+   has changed (FLAGSTORE_UNAVAILABLE), the caller gets FLAGSTORE_UNCERTAIN. */
 bool flagstore_commit(flagstore_t *store,
                       const flagstore_batch_t *batch,
                       flagstore_error_t **error);
@@ -787,10 +788,11 @@ typedef struct {
                  bool *existed,
                  flagstore_error_t **error);
   /* replies every flag, in any order; without `load` flagstore_len, snapshots, watches and clear
-     need it too */
+     need it too. No reply where there were flags, which the store itself did not remove: they
+     have vanished, as with `load` */
   bool (*list_all)(void *context, flagstore_reply_t *reply, flagstore_error_t **error);
-  /* called once, when the store and its last watch have been freed, and after every other call;
-     may be NULL */
+  /* called once, when the store and its last watch have been freed, and after every other call:
+     one that hangs delays it, but not the freeing for long; may be NULL */
   void (*close)(void *context);
   /* FLAGSTORE_BACKEND_*, added up */
   uint32_t flags;
@@ -858,8 +860,10 @@ typedef struct {
   uint32_t reserved;
   /* a larger result fails with FLAGSTORE_IO (EFBIG); 0: 256 MiB */
   uint64_t max_bytes;
-  /* a flags file that keeps the last good snapshot, and is read when the backend is not reached
-     at open; it is created with mode 0600; NULL: none. The string is copied */
+  /* for FLAGSTORE_READ_WATCHED: a flags file that keeps the last good snapshot, and is read when
+     the backend is not reached at open, with FLAGSTORE_OPEN_LAZY after the first failure. One
+     process writes it, once a second at most; it is created with mode 0600; NULL: none. The
+     string is copied */
   const char *fallback_path;
 } flagstore_remote_options_t;
 
@@ -874,7 +878,8 @@ flagstore_t *flagstore_backend_open(const flagstore_backend_t *backend, flagstor
    deadline whatever the backend does: the backend is called in a thread of the library, and one
    that does not return in time is left to itself. The caller frees the store with
    flagstore_free. NULL: the call failed, with FLAGSTORE_UNAVAILABLE if a WATCHED store's first
-   snapshot did not come in time and there is no fallback file; then `close` has been called. */
+   snapshot did not come in time and there is no fallback file; then `close` is called, at once or
+   when the last call has returned. */
 flagstore_t *flagstore_backend_open_with(const flagstore_backend_t *backend,
                                          const flagstore_remote_options_t *options,
                                          flagstore_error_t **error);
@@ -930,7 +935,8 @@ flagstore_t *flagstore_layered_open(flagstore_t *const *layers,
    opened. */
 #define FLAGSTORE_STATE_FALLBACK 3
 
-/* There is nothing to serve, or the flags have vanished from where they were stored. */
+/* There is nothing to serve: reads fail. Or the flags have vanished from where they were stored,
+   and FLAGSTORE_LOST_SERVE serves the last that were there. */
 #define FLAGSTORE_STATE_LOST 4
 
 /* Changes by others are found by looking. */

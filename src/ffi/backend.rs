@@ -39,7 +39,8 @@ pub extern "C" fn flagstore_backend_open(
 /// deadline whatever the backend does: the backend is called in a thread of the library, and one
 /// that does not return in time is left to itself. The caller frees the store with
 /// flagstore_free. NULL: the call failed, with FLAGSTORE_UNAVAILABLE if a WATCHED store's first
-/// snapshot did not come in time and there is no fallback file; then `close` has been called.
+/// snapshot did not come in time and there is no fallback file; then `close` is called, at once or
+/// when the last call has returned.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_backend_open_with(
     backend: *const flagstore_backend_t,

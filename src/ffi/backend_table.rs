@@ -83,7 +83,8 @@ pub struct flagstore_backend_t {
         ) -> bool,
     >,
     /// replies every flag, in any order; without `load` flagstore_len, snapshots, watches and clear
-    /// need it too
+    /// need it too. No reply where there were flags, which the store itself did not remove: they
+    /// have vanished, as with `load`
     pub list_all: Option<
         unsafe extern "C-unwind" fn(
             context: *mut c_void,
@@ -91,8 +92,8 @@ pub struct flagstore_backend_t {
             error: *mut *mut flagstore_error_t,
         ) -> bool,
     >,
-    /// called once, when the store and its last watch have been freed, and after every other call;
-    /// may be NULL
+    /// called once, when the store and its last watch have been freed, and after every other call:
+    /// one that hangs delays it, but not the freeing for long; may be NULL
     pub close: Option<unsafe extern "C-unwind" fn(context: *mut c_void)>,
     /// FLAGSTORE_BACKEND_*, added up
     pub flags: u32,

@@ -158,7 +158,8 @@ pub extern "C" fn flagstore_batch_expect_n(
 ///
 /// On a backend of your own without `commit` the changes are made one after another, under the
 /// store's lock: other users of this handle see all or none, but a call that fails half-way leaves
-/// the earlier changes, and another process may see some.
+/// the earlier changes, and another process may see some. If that backend then says that nothing
+/// has changed (FLAGSTORE_UNAVAILABLE), the caller gets FLAGSTORE_UNCERTAIN.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_commit(
     store: *mut flagstore_t,

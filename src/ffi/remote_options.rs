@@ -51,8 +51,10 @@ pub struct flagstore_remote_options_t {
     pub reserved: u32,
     /// a larger result fails with FLAGSTORE_IO (EFBIG); 0: 256 MiB
     pub max_bytes: u64,
-    /// a flags file that keeps the last good snapshot, and is read when the backend is not reached
-    /// at open; it is created with mode 0600; NULL: none. The string is copied
+    /// for FLAGSTORE_READ_WATCHED: a flags file that keeps the last good snapshot, and is read when
+    /// the backend is not reached at open, with FLAGSTORE_OPEN_LAZY after the first failure. One
+    /// process writes it, once a second at most; it is created with mode 0600; NULL: none. The
+    /// string is copied
     pub fallback_path: *const c_char,
 }
 

@@ -17,7 +17,8 @@ pub const FLAGSTORE_STATE_STALE: i32 = 2;
 /// The snapshot of the fallback file is served, for the store has not been reached since it was
 /// opened.
 pub const FLAGSTORE_STATE_FALLBACK: i32 = 3;
-/// There is nothing to serve, or the flags have vanished from where they were stored.
+/// There is nothing to serve: reads fail. Or the flags have vanished from where they were stored,
+/// and FLAGSTORE_LOST_SERVE serves the last that were there.
 pub const FLAGSTORE_STATE_LOST: i32 = 4;
 
 /// Changes by others are found by looking.

@@ -113,7 +113,9 @@ impl Calls {
                 if !self.warned.swap(true, SeqCst) {
                     tracing::warn!("no thread is to be had ({error}): calls of the backend may miss their deadline");
                 }
-                self.turn.lock().map(|_turn| job.run_here());
+                if let Some(_turn) = self.turn.lock() {
+                    job.run_here();
+                }
                 let found = result.lock().unwrap_or_else(PoisonError::into_inner).take();
                 found.unwrap_or_else(|| Err(own_call()))
             }

@@ -258,9 +258,12 @@ impl Core {
         was_read && !is_same
     }
 
-    /// Serves the flags of the fallback file until the backend is reached.
+    /// Serves the flags of the fallback file until the backend is reached; unless it was meanwhile.
     pub(super) fn install_fallback(&self, flags: Snapshot) -> Result<()> {
         let _lock = self.lock(None)?;
+        if self.is_read() {
+            return Ok(());
+        }
         self.install(flags, 0, self.own_changes.load(SeqCst))?;
         self.health.fall_back();
         self.update_serving();

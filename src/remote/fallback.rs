@@ -29,7 +29,10 @@ pub(super) fn serve(core: &Core, error: &Error) -> bool {
             true
         }
         Err(unreadable) => {
-            unreadable.log();
+            // None was written so far: nothing to tell of.
+            if unreadable.errno() != Some(libc::ENOENT) {
+                unreadable.log();
+            }
             false
         }
     }

@@ -148,7 +148,7 @@ impl RemoteFlagStore {
         if self.core.calls.note_fork().is_err() {
             return false;
         }
-        if self.follower.load().is_some() {
+        if self.follower.swap(None).is_some() {
             self.core.forked();
         }
         match Follower::start(&self.core) {

@@ -1,6 +1,7 @@
-/* How many instructions a call takes, by callgrind: instructions WHAT calls the library a number of times between two
-   requests to valgrind, which run.sh divides what it counted by. */
+/* How many instructions a call takes, by callgrind: instructions WHAT STORE calls the library a number of times between
+   two requests to valgrind, which run.sh divides what it counted by. The store is in memory, or watches a backend. */
 #include "bench.h"
+#include "../c/forward.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +26,12 @@ static void get(const flagstore_t *store, const char *const *keys) {
 
 /* The keys are flags of the kind that the call asks for. */
 int main(int argc, char **argv) {
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
     const dataset *data = dataset_of(1000);
     flagstore_t *store = memory_of(data);
     if (!strcmp(argv[1], "get_int64"))
         for (size_t i = 0; i < data->count; i++) flagstore_set_int64(store, data->keys[i], (int64_t)(i * 37), NULL);
+    if (!strcmp(argv[2], "watched")) store = open_forwarding_all(store, FLAGSTORE_READ_WATCHED, NULL);
     void (*run)(const flagstore_t *, const char *const *) = !strcmp(argv[1], "get_bool")    ? get_bool
                                                             : !strcmp(argv[1], "get_int64") ? get_int64
                                                                                             : get;

@@ -112,11 +112,12 @@ echo "as JSON: $out/bench.json"
 # What no other process can disturb: the calls of rows 1 and 3 in instructions, with the loop around them.
 if command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ]; then
     compile instructions "$here/instructions.c"
-    for call in get_bool get_int64 get; do
+    for row in "get_bool memory" "get_int64 memory" "get memory" "get_bool watched"; do
+        read -r call store <<<"$row"
         calls=$(valgrind --tool=callgrind --collect-atstart=no --callgrind-out-file=/dev/null \
-            "$out/instructions" "$call" 2>"$out/callgrind")
+            "$out/instructions" "$call" "$store" 2>"$out/callgrind")
         counted=$(sed -n 's/.*Collected : //p' "$out/callgrind")
-        echo "memory $call, 1 000 flags: $((counted / calls)) instructions a call"
+        echo "$store $call, 1 000 flags: $((counted / calls)) instructions a call"
     done
 else
     echo "instructions are not counted: valgrind is not installed"

