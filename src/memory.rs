@@ -7,7 +7,6 @@ use sharded_map::ShardedMap;
 use std::fmt;
 use std::time::Instant;
 
-pub(crate) mod shard;
 pub(crate) mod sharded_map;
 
 /// A store in memory, for the life of the process.

@@ -1,7 +1,6 @@
 use crate::json::{MAX_BYTES, ParseError, Scanner, Style, Writer};
 use crate::key::{self, KeyHasher};
-use crate::memory::shard::Entry;
-use crate::memory::sharded_map::ShardedMap;
+use crate::memory::sharded_map::{Entry, ShardedMap};
 use crate::value::StoredValue;
 use crate::{Batch, Error, Result, Value, ValueRef, sys};
 use hashbrown::HashTable;

@@ -1,7 +1,8 @@
-use super::shard::{Entry, Shard};
-use crate::key::KeyHasher;
+use crate::key::{self, KeyHasher};
+use crate::nul_terminated::NulTerminated;
 use crate::value::StoredValue;
-use crate::{Batch, Result};
+use crate::{Batch, Error, Result};
+use hashbrown::HashTable;
 use std::sync::Arc;
 
 /// How many groups there are, and shards in each.
@@ -16,12 +17,49 @@ pub(crate) struct ShardedMap {
     hasher: KeyHasher,
 }
 
-type Group = [Shard; FANOUT];
+type Group = [Arc<Shard>; FANOUT];
+type Shard = HashTable<Entry>;
+
+/// A key and its compact value in one text, with a NUL between them: one cache miss finds both.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    text: NulTerminated,
+    key_len: usize,
+}
+
+impl Entry {
+    fn new(key: &str, json: &str) -> Result<Self> {
+        let mut text = String::new();
+        // With room for both NULs.
+        text.try_reserve_exact(key.len() + json.len() + 2).map_err(|_| Error::OutOfMemory)?;
+        text.extend([key, "\0", json]);
+        Ok(Self { text: NulTerminated::new(text), key_len: key.len() })
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.text.as_str()[..self.key_len]
+    }
+
+    #[inline(always)]
+    fn value(&self) -> StoredValue<'_> {
+        StoredValue::Whole(self.text.with_nul().get(self.key_len + 1..).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn has_key(&self, key: &[u8]) -> bool {
+        self.text.with_nul().as_bytes().get(..self.key_len).is_some_and(|own| key::is_same(own, key))
+    }
+
+    /// The key and the value, each with the NUL behind it.
+    pub(crate) fn with_nul(&self) -> (&str, &str) {
+        self.text.with_nul().split_at(self.key_len + 1)
+    }
+}
 
 impl ShardedMap {
     pub(crate) fn new() -> Self {
-        let empty = Shard::new();
-        let group = Arc::new(std::array::from_fn(|_| empty.clone()));
+        let empty = Arc::new(Shard::new());
+        let group = Arc::new(std::array::from_fn(|_| Arc::clone(&empty)));
         Self { groups: std::array::from_fn(|_| Arc::clone(&group)), len: 0, hasher: KeyHasher::new() }
     }
 
@@ -37,7 +75,7 @@ impl ShardedMap {
     fn find(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.hasher.hash(key);
         let (group, shard) = place(hash);
-        self.groups[group][shard].find(hash, key)
+        self.groups[group][shard].find(hash, |entry| entry.has_key(key))
     }
 
     #[inline(always)]
@@ -63,10 +101,12 @@ impl ShardedMap {
         if self.get(key.as_bytes()).is_some_and(|value| value.text() == json) {
             return Ok(false);
         }
+        let entry = Entry::new(key, json)?;
+        self.remove(key);
         let hash = self.hasher.hash(key.as_bytes());
-        let entry = Entry::new(hash, key, json)?;
         let hasher = self.hasher.clone();
-        self.len += usize::from(!self.shard_mut(hash).put(hash, entry, &hasher));
+        self.shard_mut(hash).insert_unique(hash, entry, |entry| hasher.hash(entry.key().as_bytes()));
+        self.len += 1;
         Ok(true)
     }
 
@@ -76,15 +116,18 @@ impl ShardedMap {
         if self.find(key).is_none() {
             return false;
         }
-        let (hash, hasher) = (self.hasher.hash(key), self.hasher.clone());
-        self.len -= usize::from(self.shard_mut(hash).remove(hash, key, &hasher));
+        let hash = self.hasher.hash(key);
+        if let Ok(entry) = self.shard_mut(hash).find_entry(hash, |entry| entry.has_key(key)) {
+            entry.remove();
+        }
+        self.len -= 1;
         true
     }
 
-    /// The shard of this hash; its group is copied if that is shared.
+    /// The shard of this hash; it and its group are copied if they are shared.
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
         let (group, shard) = place(hash);
-        &mut Arc::make_mut(&mut self.groups[group])[shard]
+        Arc::make_mut(&mut Arc::make_mut(&mut self.groups[group])[shard])
     }
 }
 

@@ -3,6 +3,7 @@
 # prints one table; the same goes to target/bench/bench.json. It never fails because something is slow.
 #   --quick     a smoke run of a few seconds; its numbers mean nothing (with --growth: no picture)
 #   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
+#   --checks    instead: the rows of flag checks, as a picture to tests/bench/checks.svg too
 #   --rows 4,7  only these rows
 #   --dir DIR   where the files are made, in a directory that is removed afterwards (default: below target/)
 # YYJSON_DIR: a directory with yyjson.c and yyjson.h, to compare with where yyjson is no package.
@@ -11,9 +12,10 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
-dir='' growth='' quick='' rows=''
+checks='' dir='' growth='' quick='' rows=''
 while [ $# -gt 0 ]; do
     case $1 in
+    --checks) checks=yes rows='--rows 1,4,5,6'; shift ;;
     --dir) dir=$2; shift 2 ;;
     --growth) growth=yes; shift ;;
     --quick) quick=--quick; shift ;;
@@ -33,7 +35,7 @@ for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
 done
 # Debian's matplotlib is for Debian's Python, which need not be the first in the path.
 python=python3
-if [ -n "$growth" ] && [ -z "$quick" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
+if [ -n "$checks$growth" ] && [ -z "$quick" ] && ! python3 -c 'import matplotlib' 2>/dev/null; then
     python=/usr/bin/python3
     $python -c 'import matplotlib' 2>/dev/null || missing+=(python3-matplotlib)
 fi
@@ -93,6 +95,7 @@ fi
 
 compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,process,bindings}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
+# shellcheck disable=SC2046
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/cjson_get.c" -o "$out/cjson_get" $(pkg-config --cflags --libs libcjson)
 cc -std=c99 -O2 -I"$root/include" "$root"/examples-c/flagctl*.c -o "$out/flagctl" -L"$FLAGSTORE_LIB_DIR" -lflagstore
 # Row 14 leaves out the languages that are not installed.
@@ -105,9 +108,11 @@ if command -v c++ >/dev/null; then
     c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
         -L"$FLAGSTORE_LIB_DIR" -lflagstore
 fi
+# shellcheck disable=SC2086  # several words, or none
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
 echo "as JSON: $out/bench.json"
+[ -z "$checks" ] || [ -n "$quick" ] || "$python" "$here/checks.py" "$out/bench.json" "$here/checks.svg"
 
 # What no other process can disturb: the calls of rows 1 and 3 in instructions, with the loop around them.
 if command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ]; then
