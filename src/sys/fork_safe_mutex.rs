@@ -66,3 +66,21 @@ impl Drop for ForkSafeMutexGuard<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who has found the lock taken sleeps only if the word is still what it was then.
+    #[test]
+    fn a_release_before_the_sleep_is_not_slept_through() {
+        let mutex = ForkSafeMutex::new();
+        for _ in 0..3 {
+            let guard = mutex.lock().unwrap();
+            assert!(mutex.lock().is_none(), "this thread has it");
+            let seen = mutex.releases.load(SeqCst);
+            drop(guard);
+            assert_ne!(mutex.releases.load(SeqCst), seen);
+        }
+    }
+}
