@@ -75,6 +75,21 @@ compile() { # NAME FILE...: with what every program of the benchmark shares
         $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
 }
 
+# What row 14 runs, where a language is installed.
+compile_bindings() {
+    local lib
+    lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
+    rm -f "$out"/bindings-*
+    if command -v go >/dev/null; then
+        (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$lib'" \
+            GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
+    fi
+    if command -v c++ >/dev/null; then
+        c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
+            -L"$FLAGSTORE_LIB_DIR" -lflagstore
+    fi
+}
+
 files=$(mktemp -d "${dir:-$out}/bench-files.XXXXXX")
 trap 'rm -rf "$files"' EXIT
 
@@ -89,16 +104,7 @@ fi
 
 compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,bindings}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
-# Row 14 leaves out the languages that are not installed.
-rm -f "$out"/bindings-*
-if command -v go >/dev/null; then
-    (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" \
-        GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
-fi
-if command -v c++ >/dev/null; then
-    c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
-        -L"$FLAGSTORE_LIB_DIR" -lflagstore
-fi
+compile_bindings
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
 echo "as JSON: $out/bench.json"
