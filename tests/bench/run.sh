@@ -81,6 +81,21 @@ compile() { # NAME FILE...: with what every program of the benchmark shares
         $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
 }
 
+# What row 14 runs, where a language is installed.
+compile_bindings() {
+    local lib
+    lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
+    rm -f "$out"/bindings-*
+    if command -v go >/dev/null; then
+        (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$lib'" \
+            GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
+    fi
+    if command -v c++ >/dev/null; then
+        c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
+            -L"$FLAGSTORE_LIB_DIR" -lflagstore
+    fi
+}
+
 files=$(mktemp -d "${dir:-$out}/bench-files.XXXXXX")
 trap 'rm -rf "$files"' EXIT
 
@@ -98,16 +113,7 @@ cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
 # shellcheck disable=SC2046
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/cjson_get.c" -o "$out/cjson_get" $(pkg-config --cflags --libs libcjson)
 cc -std=c99 -O2 -I"$root/include" "$root"/examples-c/flagctl*.c -o "$out/flagctl" -L"$FLAGSTORE_LIB_DIR" -lflagstore
-# Row 14 leaves out the languages that are not installed.
-rm -f "$out"/bindings-*
-if command -v go >/dev/null; then
-    (cd "$here/bindings/go" && CGO_ENABLED=1 CGO_CFLAGS="'-I$root/include'" CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" \
-        GOPROXY=off GOTOOLCHAIN=local go build -o "$out/bindings-go")
-fi
-if command -v c++ >/dev/null; then
-    c++ -std=c++11 -O2 -Wall -Wextra -Werror -I"$root/include" "$here/bindings/bindings.cpp" -o "$out/bindings-cpp" \
-        -L"$FLAGSTORE_LIB_DIR" -lflagstore
-fi
+compile_bindings
 # shellcheck disable=SC2086  # several words, or none
 "$out/bench" --dir "$files" --scripts "$here" --programs "$out" --json "$out/bench.json" $quick $rows
 python3 -m json.tool "$out/bench.json" >/dev/null
