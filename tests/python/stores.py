@@ -63,7 +63,8 @@ KINDS = {
     "WatchedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_WATCHED,
                                              durability=flagstore.SYNC_NONE),
     "Backend": lambda folder: open_backend(Forwarding(Store.file(os.path.join(folder, "flags.json")))),
-    "Remote": lambda folder: open_remote(Following(Store.file(os.path.join(folder, "flags.json"))), spread=0,
+    "Remote": lambda folder: open_remote(Following(Store.file(os.path.join(folder, "flags.json"),
+                                                              durability=flagstore.SYNC_NONE)), spread=0,
                                          read_mode=flagstore.READ_WATCHED, call_timeout=60, open_timeout=60),
 }
 
