@@ -40,8 +40,9 @@ pub(super) struct Follower {
 impl Follower {
     pub(super) fn start(core: &Arc<Core>) -> io::Result<Self> {
         let reader = {
-            let core = Arc::clone(core);
-            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(stop))?
+            // Whatever the waiter asks for, even before the reader runs.
+            let (core, seen) = (Arc::clone(core), core.demand.count());
+            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(seen, stop))?
         };
         let (stop_waiter, waiter_ended) = (Arc::new(StopToken::new()), Arc::new(Signal::default()));
         let waiter = {
@@ -138,9 +139,9 @@ impl<'a> Reader<'a> {
         Self { core, failures: 0, fallback, write_at }
     }
 
-    fn run(mut self, stop: &StopToken) {
+    /// `seen`: the demands that need no read.
+    fn run(mut self, mut seen: u32, stop: &StopToken) {
         let core = self.core;
-        let mut seen = core.demand.count();
         let mut next = Instant::now() + if core.kept_is_live() { self.verify_interval() } else { Duration::ZERO };
         while !stop.is_set() {
             self.keep_fallback();
