@@ -110,6 +110,7 @@ class Complete < Engine
   def wait(seen, timeout)
     @lock.synchronize do
       @woken = false
+      @waited = true
       give_up = now + timeout
       @changed.wait(@lock, give_up - now) while @revision == seen && !@woken && !@failure && now < give_up
       raise @failure if @failure
@@ -119,6 +120,7 @@ class Complete < Engine
   end
 
   def wake = with { @woken = true }
+  def waited? = @lock.synchronize { @waited }
 
   # A child has its own, at another revision.
   def forked

@@ -41,6 +41,9 @@ module Flagstore
   # A store over an object as with Flagstore.backend, each call of which has a deadline: a method that does not return
   # in time is left to itself. The methods run in threads of their own, so that what they raise is not the cause of the
   # call's error, and nothing interrupts them. The store lives until it is closed; the end of the program closes it.
+  #
+  # A forked child may use it. With an ffi gem before 1.17.1 a child may crash if it is forked in the very moment in which
+  # a call is on its way to Ruby, as when the store has just been opened: open it after the fork there.
   # @param read_mode [Symbol] :fresh asks at every read, :checked whether the flags are still the same, :watched keeps
   #   them in memory and follows
   # @param when_lost [Symbol] what reads of :watched get while the object is not reached, :serve: the last good flags,
