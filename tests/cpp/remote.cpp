@@ -53,7 +53,7 @@ void a_change_by_others_reaches_waits_and_watches(const check::directory &) {
     CHECK_EVENTUALLY(told == 1);
     CHECK_JSON("1", flags.get("key"));
     CHECK_EQUAL(FLAGSTORE_PUSH_ANNOUNCED, flags.status().push);
-    CHECK(flags.status().refreshes > 0);
+    CHECK_EVENTUALLY(flags.status().refreshes > 0);
 }
 
 void a_lost_backend_is_stale_and_then_live_again(const check::directory &) {
@@ -68,7 +68,7 @@ void a_lost_backend_is_stale_and_then_live_again(const check::directory &) {
     CHECK_EVENTUALLY(flags.status().state == FLAGSTORE_STATE_STALE);
     CHECK_JSON("1", flags.get("key"));
     CHECK_THROWS(FLAGSTORE_UNAVAILABLE, "own words", flags.set("key", 2));
-    CHECK_EVENTUALLY(strict.status().state == FLAGSTORE_STATE_STALE);
+    CHECK_EVENTUALLY(strict.status().state != FLAGSTORE_STATE_LIVE);
     CHECK_THROWS(FLAGSTORE_UNAVAILABLE, "own words", strict.get("key"));
     CHECK_EVENTUALLY(flags.status().age() > std::chrono::milliseconds(0));
     on->with([&] {

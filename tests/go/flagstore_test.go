@@ -35,16 +35,6 @@ var kinds = []struct {
 	{"engine watched", func(t *testing.T) (*flagstore.Store, error) {
 		return flagstore.OpenBackendWith(complete{basic{newEngine()}}, remote(flagstore.Watched))
 	}},
-	{"layered", func(t *testing.T) (*flagstore.Store, error) {
-		return flagstore.OpenLayered(0, openMemory(t), openMemory(t))
-	}},
-}
-
-func openMemory(t *testing.T) *flagstore.Store {
-	store, err := flagstore.OpenMemory()
-	must(t, err)
-	t.Cleanup(func() { store.Close() })
-	return store
 }
 
 func flagFile(t *testing.T) string { return filepath.Join(t.TempDir(), "flags.json") }

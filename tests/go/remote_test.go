@@ -274,11 +274,10 @@ func TestAChangeByOthersReachesWaitAndWatch(t *testing.T) {
 	must(t, err)
 	expect(t, "the watch", soon(t, "the watch", calls), nil, change{"key", "absent", "1"})
 	expectJSON(t, store, "key", "1")
-	status, err := store.Status()
-	must(t, err)
-	if status.Push != flagstore.PushAnnounced || status.Refreshes == 0 {
-		t.Errorf("got %+v, expected a push and a refresh", status)
-	}
+	eventually(t, "a push and a refresh", func() bool {
+		status, err := store.Status()
+		return err == nil && status.Push == flagstore.PushAnnounced && status.Refreshes > 0
+	})
 }
 
 func TestTheStoreOfABackendThatIsAStoreHearsOfItsChanges(t *testing.T) {
@@ -304,7 +303,7 @@ func TestALostBackendIsStaleAndThenLiveAgain(t *testing.T) {
 	eventually(t, "stale", func() bool { return stateOf(t, store) == flagstore.Stale })
 	expectJSON(t, store, "key", "1")
 	expectCode(t, "Set", store.Set("key", raw("2")), flagstore.Unavailable)
-	eventually(t, "stale", func() bool { return stateOf(t, strict) == flagstore.Stale })
+	eventually(t, "lost", func() bool { return stateOf(t, strict) != flagstore.Live })
 	_, err := strict.Get("key")
 	expectCode(t, "Get", err, flagstore.Unavailable)
 	on.with(func() {

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import flagstore
-from flagstore import FlagstoreError, Store, open_backend
+from flagstore import FlagstoreError, Store, open_backend, open_remote
 from flagstore._native import lib
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
@@ -26,6 +26,32 @@ class Forwarding:
             return list(snapshot.items_json())
 
 
+class Following(Forwarding):
+    """The same with everything."""
+
+    concurrent = True
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.commit = store.commit
+        self.woken = False
+
+    def load(self, seen):
+        revision = self.store.revision()
+        return flagstore.Loaded.SAME if revision == seen else (self.list_all(), revision)
+
+    def wait(self, seen, timeout):
+        deadline, self.woken = time.monotonic() + timeout, False
+        while not self.woken and time.monotonic() < deadline:
+            revision = self.store.wait(seen, 0.05)
+            if revision is not None:
+                return revision
+        return None
+
+    def wake(self):
+        self.woken = True
+
+
 # A new kind of store is one line here; `folder` is empty, fresh for each test, removed afterwards.
 KINDS = {
     "Memory": lambda folder: Store.memory(),
@@ -37,13 +63,18 @@ KINDS = {
     "WatchedFile": lambda folder: Store.file(os.path.join(folder, "flags.json"), read_mode=flagstore.READ_WATCHED,
                                              durability=flagstore.SYNC_NONE),
     "Backend": lambda folder: open_backend(Forwarding(Store.file(os.path.join(folder, "flags.json")))),
+    "Remote": lambda folder: open_remote(Following(Store.file(os.path.join(folder, "flags.json"),
+                                                              durability=flagstore.SYNC_NONE)), spread=0,
+                                         read_mode=flagstore.READ_WATCHED, call_timeout=60, open_timeout=60),
 }
 
 
-def on_every_kind(contract):
+def on_every_kind(contract, but=()):
     """Class decorator: makes one TestCase of `contract` per kind; there `self.store` is open and empty."""
     module = vars(sys.modules[contract.__module__])
     for kind, opener in KINDS.items():
+        if kind in but:
+            continue
         title = f"{contract.__name__}On{kind}"
         module[title] = type(title, (contract, StoreCase),
                              {"opener": staticmethod(opener), "__module__": contract.__module__})

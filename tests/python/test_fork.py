@@ -14,7 +14,6 @@ FORKS, WRITERS = 30, 3
 FIRST_USES = {"open": 100, "change": 300}  # how often each is tried: the moment is short
 
 
-@on_every_kind
 class Fork:
     def setUp(self):
         super().setUp()
@@ -84,6 +83,9 @@ class Fork:
             self.store.set("parent", number)
         self.stop_writers()
         self.assertEqual((self.failures, self.store.get("parent")), ([], 9))
+
+
+on_every_kind(Fork, but=["Remote"])  # whose children are a test of test_remote.py
 
 
 class FirstUse(FolderCase):

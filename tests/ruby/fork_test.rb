@@ -8,7 +8,7 @@ class ForkTest < Minitest::Test
   CHILDREN = 20
   DEADLINE = 60 # seconds, far more than it takes
 
-  Promises::KINDS.each do |kind, open|
+  Promises::SHARED_KINDS.each do |kind, open|
     define_method("test_children_of_a_#{kind}_store_do_not_hang") do
       Dir.mktmpdir("flagstore") do |directory|
         store = open.call(Flagstore, directory)

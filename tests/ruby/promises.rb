@@ -8,6 +8,7 @@ require_relative "refusals"
 require_relative "lifetimes"
 require_relative "file_contract"
 require_relative "forwarding"
+require_relative "engine"
 
 # Makes the test classes for a binding (a module with the methods of flagstore.rb): each kind of store with its promises.
 module Promises
@@ -17,8 +18,12 @@ module Promises
     file: ->(library, directory) { library.file(File.join(directory, "flags.json")) },
     checked: ->(library, directory) { cached(library, directory, :checked) },
     watched: ->(library, directory) { cached(library, directory, :watched) },
-    backend: ->(library, directory) { library.backend(Forwarding.new(directory)) }
+    backend: ->(library, directory) { library.backend(Forwarding.new(directory)) },
+    remote: ->(library, _directory) { library.remote(Complete.new, **Engine::PATIENT) },
+    followed: ->(library, _directory) { library.remote(Complete.new, read_mode: :watched, **Engine::PATIENT) }
   }.freeze
+  # Of what a parent and its children share.
+  SHARED_KINDS = KINDS.slice(:memory, :file, :checked, :watched, :backend).freeze
 
   def self.cached(library, directory, mode)
     library.file(File.join(directory, "flags.json"), read_mode: mode, durability: :none)
@@ -32,7 +37,7 @@ module Promises
 
   # A binding without callbacks that return something has no backends.
   def self.kinds_of(library)
-    KINDS.select { |kind, _| kind != :backend || library.respond_to?(:backend) }
+    library.respond_to?(:backend) ? KINDS : KINDS.slice(:memory, :file, :checked, :watched)
   end
 
   def self.test_class(library, kind, open, *promises)

@@ -19,7 +19,7 @@ class SafetyTest < Minitest::Test
     set_bool: ["a", true], set_int64: ["a", 1], set_double: ["a", 1.5], set_string: %w[a b], fetch: ["a", 1], key?: ["a"],
     keys: [], values: [], values_at: ["a"], slice: ["a"], empty?: [], clear: [], update: [{ "a" => 1 }], to_json: [],
     snapshot: [], commit: [Flagstore::Batch.new.set("a", 1)], revision: [], to_a: [], store: ["a", 1], to_h: [], length: [],
-    has_key?: ["a"], include?: ["a"], member?: ["a"], merge!: [{ "a" => 1 }]
+    has_key?: ["a"], include?: ["a"], member?: ["a"], merge!: [{ "a" => 1 }], status: [], sync: []
   }.freeze
   WITH_BLOCK = { each: [], each_pair: [], batch: [], modify: ["a"], watch: [] }.freeze
   OTHERS = %i[close closed? inspect wait].freeze

@@ -14,24 +14,26 @@ It needs libflagstore.so.0.2: in the directory FLAGSTORE_LIB_DIR, beside this pa
 """
 from __future__ import annotations
 
-from ._backend import Backend
+from ._backend import Backend, Loaded
 from ._batch import Batch
-from ._constants import (ABSENT, ARRAY, BACKEND, BOOL, CONFLICT, CORRUPT, INTERNAL, INVALID_ARGUMENT, INVALID_JSON, IO,
-                         LOCKED, LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN, NOT_DURABLE, NOT_IMPLEMENTED, NULL, NUMBER,
-                         OBJECT, OK, OPEN_EXISTING, OPEN_READ_ONLY, READ_CHECKED, READ_FRESH, READ_ONLY, READ_WATCHED,
-                         STRING, SYNC_FULL, SYNC_NONE, SYNC_ORDERED, TYPE_MISMATCH, UNAVAILABLE, UNCERTAIN)
+from ._constants import (ABSENT, ARRAY, BACKEND, BACKEND_CONCURRENT, BOOL, CONFLICT, CORRUPT, INTERNAL,
+                         INVALID_ARGUMENT, INVALID_JSON, IO, LOCKED, LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARN,
+                         LOST_FAIL, LOST_SERVE, NOT_DURABLE, NOT_IMPLEMENTED, NULL, NUMBER, OBJECT, OK, OPEN_EXISTING,
+                         OPEN_LAZY, OPEN_READ_ONLY, PUSH_ANNOUNCED, PUSH_NONE, PUSH_TRACKED, READ_CHECKED, READ_FRESH,
+                         READ_ONLY, READ_WATCHED, STATE_FALLBACK, STATE_LIVE, STATE_LOST, STATE_STALE, STRING,
+                         SYNC_FULL, SYNC_NONE, SYNC_ORDERED, TYPE_MISMATCH, UNAVAILABLE, UNCERTAIN)
 from ._errors import (BackendFailed, Conflict, Corrupt, FlagstoreError, Internal, InvalidArgument, InvalidJson, Io,
                       Locked, NotDurable, NotImplementedByBackend, ReadOnly, TypeMismatch, Unavailable, Uncertain)
 from ._library import error_name, has_feature, json_equal, version
 from ._log import set_log
 from ._snapshot import Snapshot
-from ._store import Store, open_backend
+from ._store import Status, Store, open_backend, open_remote
 from ._watch import Watch
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "Store", "Snapshot", "Batch", "Watch", "Backend", "open_backend",
+    "Store", "Snapshot", "Batch", "Watch", "Status", "Backend", "Loaded", "open_backend", "open_remote",
     "set_log", "version", "has_feature", "error_name", "json_equal",
     "FlagstoreError", "InvalidArgument", "InvalidJson", "Corrupt", "Io", "Locked", "ReadOnly",
     "NotImplementedByBackend", "TypeMismatch", "Conflict", "BackendFailed", "NotDurable", "Unavailable", "Uncertain",
@@ -40,5 +42,7 @@ __all__ = [
     "TYPE_MISMATCH", "CONFLICT", "BACKEND", "NOT_DURABLE", "UNAVAILABLE", "UNCERTAIN", "INTERNAL",
     "ABSENT", "NULL", "BOOL", "NUMBER", "STRING", "ARRAY", "OBJECT",
     "READ_FRESH", "READ_CHECKED", "READ_WATCHED", "SYNC_FULL", "SYNC_NONE", "SYNC_ORDERED",
-    "OPEN_EXISTING", "OPEN_READ_ONLY", "LOG_ERROR", "LOG_WARN", "LOG_INFO", "LOG_DEBUG",
+    "OPEN_EXISTING", "OPEN_READ_ONLY", "OPEN_LAZY", "BACKEND_CONCURRENT", "LOST_SERVE", "LOST_FAIL",
+    "STATE_LIVE", "STATE_STALE", "STATE_FALLBACK", "STATE_LOST", "PUSH_NONE", "PUSH_ANNOUNCED", "PUSH_TRACKED",
+    "LOG_ERROR", "LOG_WARN", "LOG_INFO", "LOG_DEBUG",
 ]

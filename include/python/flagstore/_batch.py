@@ -35,6 +35,20 @@ class Batch(Handle):
     _lock: threading.Lock
     _owner: Optional[int]
 
+    @classmethod
+    @contextlib.contextmanager
+    def _lent(cls, pointer: int) -> Iterator["Batch"]:
+        """A batch that stays the library's, and is closed when the block ends."""
+        self: Batch = Handle.__new__(cls)
+        self._free = lambda pointer: None  # type: ignore[misc]
+        self._pointer.append(pointer)
+        self._lock, self._owner = threading.Lock(), None
+        try:
+            yield self
+        finally:
+            with self._lock:
+                self.close()
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[int]:
         """Nobody else reads or writes it: the library does not guard a batch. Not even this thread, in a callback or a

@@ -37,6 +37,21 @@ SYNC_ORDERED: Final = 2
 
 OPEN_EXISTING: Final = 1
 OPEN_READ_ONLY: Final = 2
+OPEN_LAZY: Final = 4
+
+BACKEND_CONCURRENT: Final = 1
+
+LOST_SERVE: Final = 0
+LOST_FAIL: Final = 1
+
+STATE_LIVE: Final = 1
+STATE_STALE: Final = 2
+STATE_FALLBACK: Final = 3
+STATE_LOST: Final = 4
+
+PUSH_NONE: Final = 0
+PUSH_ANNOUNCED: Final = 1
+PUSH_TRACKED: Final = 2
 
 LOG_ERROR: Final = 1
 LOG_WARN: Final = 2

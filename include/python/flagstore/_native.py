@@ -38,7 +38,27 @@ class BackendTable(ctypes.Structure):
                 ("set", CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, _error)),
                 ("remove", CFUNCTYPE(c_bool, c_void_p, c_void_p, c_size_t, POINTER(c_bool), _error)),
                 ("list_all", CFUNCTYPE(c_bool, c_void_p, c_void_p, _error)),
-                ("close", CFUNCTYPE(None, c_void_p))]
+                ("close", CFUNCTYPE(None, c_void_p)),
+                ("flags", c_uint32), ("reserved", c_uint32),
+                ("commit", CFUNCTYPE(c_bool, c_void_p, c_void_p, POINTER(c_uint64), _error)),
+                ("load", CFUNCTYPE(c_bool, c_void_p, POINTER(c_uint64), POINTER(c_bool), c_void_p, _error)),
+                ("wait", CFUNCTYPE(c_bool, c_void_p, POINTER(c_uint64), c_int32, _error)),
+                ("wake", CFUNCTYPE(None, c_void_p)),
+                ("forked", CFUNCTYPE(None, c_void_p))]
+
+
+class RemoteOptions(ctypes.Structure):
+    """flagstore_remote_options_t; zero in any field but `size` means the default."""
+    _fields_ = [("size", c_size_t), ("read_mode", c_int32), ("when_lost", c_int32), ("flags", c_uint32),
+                ("open_timeout_ms", c_int32), ("call_timeout_ms", c_int32), ("max_stale_ms", c_int32),
+                ("verify_ms", c_int32), ("spread_ms", c_int32), ("retry_max_ms", c_int32), ("reserved", c_uint32),
+                ("max_bytes", c_uint64), ("fallback_path", c_char_p)]
+
+
+class StatusStruct(ctypes.Structure):
+    """flagstore_status_t"""
+    _fields_ = [("size", c_size_t), ("state", c_int32), ("push", c_int32), ("age_ms", c_int64),
+                ("revision", c_uint64), ("reconnects", c_uint64), ("refreshes", c_uint64)]
 
 
 FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
@@ -97,6 +117,10 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "wait": (c_bool, c_void_p, POINTER(c_uint64), c_int32, _error),
     "watch": (c_void_p, c_void_p, c_char_p, WatchFunction, c_void_p, _error),
     "backend_open": (c_void_p, POINTER(BackendTable), _error),
+    "backend_open_with": (c_void_p, POINTER(BackendTable), POINTER(RemoteOptions), _error),
+    "layered_open": (c_void_p, POINTER(c_void_p), c_size_t, c_size_t, _error),
+    "status": (c_bool, c_void_p, POINTER(StatusStruct), _error),
+    "sync": (c_bool, c_void_p, c_int32, _error),
     "reply": (None, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t),
 }
 

@@ -2,21 +2,23 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import ctypes
 import json
 import math
 import os
 import time
-from ctypes import byref, c_size_t, c_uint64
-from typing import Any, Callable, ItemsView, Iterator, Optional, TypeVar, Union, ValuesView, overload
+from ctypes import byref, c_size_t, c_uint64, c_void_p
+from typing import (Any, Callable, ItemsView, Iterable, Iterator, NamedTuple, Optional, TypeVar, Union, ValuesView,
+                    overload)
 
 from . import _constants as constants
-from ._backend import open_table
+from ._backend import close_at_exit, follows, open_table
 from ._batch import Batch
 from ._errors import Conflict, InvalidArgument, Locked, failure
-from ._handle import Handle
+from ._handle import Handle, Use
 from ._log import WithoutLocked
-from ._native import FileOptions, Text, c_string, call, data_of, lib, sized, take_text
+from ._native import FileOptions, RemoteOptions, StatusStruct, Text, c_string, call, data_of, lib, sized, take_text
 from ._signals import shielded
 from ._snapshot import Snapshot
 from ._watch import Callback, Watch
@@ -31,19 +33,36 @@ _KINDS = {"n": constants.NULL, "t": constants.BOOL, "f": constants.BOOL, '"': co
 _get_bool, _get_int64, _get_double = lib.flagstore_get_bool_n, lib.flagstore_get_int64_n, lib.flagstore_get_double_n
 
 
+class Status(NamedTuple):
+    """The state of a store at one moment."""
+
+    state: int
+    """STATE_LIVE: what is served is what the store holds, as always in memory and files. STATE_STALE: the last good
+    flags are served. STATE_FALLBACK: those of the fallback file. STATE_LOST: there are none, or they have vanished."""
+    push: int
+    """How it hears of changes by others: PUSH_NONE, by looking; PUSH_ANNOUNCED; PUSH_TRACKED by the server."""
+    age: float
+    """Seconds since what is served was last known to be what the store holds; 0: it always is."""
+    revision: int
+    reconnects: int
+    """How often the store was reached again after it had been lost."""
+    refreshes: int
+    """How often the flags were read again because of a change."""
+
+
 class Store(Handle, collections.abc.MutableMapping[str, Any]):
     """Flag keys to JSON values: a mapping, whose every single call is atomic for all threads and processes.
 
-    Open one with Store.memory, Store.file or open_backend; close it, or use it as a context manager. Keys and JSON
-    texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails raises a FlagstoreError. An
-    empty store is true, and a store equals itself only.
+    Open one with Store.memory, Store.file, Store.layered, open_backend or open_remote; close it, or use it as a context
+    manager. Keys and JSON texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails
+    raises a FlagstoreError. An empty store is true, and a store equals itself only.
     """
 
     _tries: Optional[int] = 1  # how often a change asks for the lock; None: for ever
     _timeout_ms = 0
 
     def __init__(self) -> None:
-        raise TypeError("open a store with Store.memory, Store.file or open_backend")
+        raise TypeError("open a store with Store.memory, Store.file, Store.layered, open_backend or open_remote")
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -76,6 +95,24 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
         name = c_string(os.fsencode(path))
         self = cls._of(_locked(tries, timeout_ms, lambda: call(lib.flagstore_file_open_with, name, byref(options))))
         self._tries, self._timeout_ms = tries, timeout_ms
+        return self
+
+    @classmethod
+    def layered(cls, layers: Iterable[Store], write_to: int = 0) -> Store:
+        """A store over stores. A read asks the first layer, and the next where a flag is absent; a stored null is a
+        value. Changes, and what a batch expects, are for layers[write_to] alone. It holds the layers, which may be
+        closed. Raises InvalidArgument."""
+        stores = list(layers)
+        with contextlib.ExitStack() as used:
+            for layer in stores:
+                if not isinstance(layer, Store):
+                    raise TypeError(f"expected a Store, got {type(layer).__name__}")
+            handles = (c_void_p * max(len(stores), 1))(*[used.enter_context(Use(layer)) for layer in stores])
+            pointer = call(lib.flagstore_layered_open, handles, len(stores), _int(write_to, "write_to", 0, 2**64))
+        made = _BackendStore if any(isinstance(layer, _BackendStore) for layer in stores) else cls
+        self = made._of(pointer)
+        close_at_exit(self, *stores)
+        self._tries, self._timeout_ms = stores[write_to]._tries, stores[write_to]._timeout_ms
         return self
 
     # ---- values as Python knows them ----
@@ -289,6 +326,17 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
             if deadline is not None and time.monotonic() >= deadline:
                 return None
 
+    def status(self) -> Status:
+        """How old the flags are that reads get. It asks nobody."""
+        found = StatusStruct(ctypes.sizeof(StatusStruct))
+        self._call(lib.flagstore_status, byref(found))
+        return Status(found.state, found.push, found.age_ms / 1000, found.revision, found.reconnects, found.refreshes)
+
+    def sync(self, timeout: float = 5.0) -> None:
+        """Returns once reads see everything that was finished, by anybody, before the call; Unavailable if the store is
+        not reached within so many seconds. Ctrl-C is heard when it has ended."""
+        self._call(lib.flagstore_sync, _milliseconds(timeout, "timeout"))
+
     def watch(self, callback: Callback, key: Optional[Text] = None) -> Watch:
         """Calls callback(key, old, new) from a thread of the library for each flag that changes (or only `key`) until
         the Watch is closed or dropped. Old and new are JSON texts, None for absent."""
@@ -306,13 +354,55 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
 
 
 class _BackendStore(Store):
+    """Whoever uses it calls methods in Python."""
+
     def _call(self, function: Any, *arguments: Any) -> Any:
         return shielded(super()._call, function, *arguments)
 
 
 def open_backend(methods: Any) -> Store:
-    """A store over the methods of a Backend: see there."""
-    return _BackendStore._of(open_table(methods))
+    """A store over the methods of a Backend: see there. Reads ask the backend, and a call takes as long as it does."""
+    store = _BackendStore._of(open_table(methods))
+    if follows(methods):
+        close_at_exit(store)
+    return store
+
+
+def open_remote(methods: Any, *, read_mode: int = constants.READ_FRESH, when_lost: int = constants.LOST_SERVE,
+                flags: int = 0, open_timeout: Optional[float] = None, call_timeout: Optional[float] = None,
+                max_stale: Optional[float] = None, verify: Optional[float] = None, spread: Optional[float] = None,
+                retry_max: Optional[float] = None, max_bytes: int = 0,
+                fallback_path: Optional[Union[Text, os.PathLike[str], os.PathLike[bytes]]] = None) -> Store:
+    """A store over the methods of a Backend whose calls keep a deadline, whatever a method does: one that does not
+    return in time is left to itself.
+
+    read_mode: READ_FRESH asks at every read, READ_CHECKED whether the flags are still the same, READ_WATCHED keeps them
+    in memory and follows. when_lost: what its reads get while the backend is lost, LOST_SERVE: the last good flags,
+    LOST_FAIL: Unavailable. flags: OPEN_READ_ONLY, OPEN_LAZY (opening does not wait for the first flags), or both by |.
+
+    Times are seconds, None for the default. open_timeout: how long opening with READ_WATCHED waits (2); call_timeout:
+    the deadline of a call (0.5); max_stale: LOST_SERVE becomes LOST_FAIL after so long (never); verify: how often to
+    look unasked (60 where changes are announced, 5 where not); spread: a re-read begins after a random part of it (0.1;
+    0: at once); retry_max: the longest delay between attempts to reach a lost backend (1). max_bytes: a larger result
+    is Io; 0: 256 MiB. fallback_path: a file that keeps the last good flags, and is read if the backend is not reached.
+
+    Raises Unavailable if the first flags of READ_WATCHED do not come in time and there is no such file. After a failure
+    the backend is closed if it was asked anything, once no call is inside it. The end of the interpreter closes the
+    store.
+    """
+    times = {}
+    for what, seconds in [("open_timeout", open_timeout), ("call_timeout", call_timeout), ("max_stale", max_stale),
+                          ("verify", verify), ("spread", spread), ("retry_max", retry_max)]:
+        if seconds is not None:
+            times[what + "_ms"] = -1 if what == "spread" and seconds == 0 else max(_milliseconds(seconds, what), 1)
+    options = RemoteOptions(
+        ctypes.sizeof(RemoteOptions), _int(read_mode, "read_mode", -2**31, 2**31),
+        _int(when_lost, "when_lost", -2**31, 2**31), _int(flags, "flags", 0, 2**32),
+        max_bytes=_int(max_bytes, "max_bytes", 0, 2**64), **times,
+        fallback_path=None if fallback_path is None else c_string(os.fsencode(fallback_path)))
+    store = Store._of(open_table(methods, options))
+    close_at_exit(store)
+    return store
 
 
 def _slices(timeout: Optional[float]) -> tuple[Optional[int], int, int]:
@@ -341,6 +431,12 @@ def _locked(tries: Optional[int], timeout_ms: int, work: Callable[[], _T]) -> _T
             raise
         message = locked.message.rpartition(" for more than ")[0]
         raise failure(locked.code, f"{message} for more than {timeout_ms} ms") from None
+
+
+def _milliseconds(seconds: float, what: str) -> int:
+    if not 0 <= seconds <= 2**31 // 1000:
+        raise InvalidArgument(f"{what}: {seconds} is not a number of seconds")
+    return math.ceil(seconds * 1000)
 
 
 # ---- values take only their type: ctypes would make what it can of another ----

@@ -5,8 +5,9 @@ module Flagstore
   # batch. The last word on a key counts. A batch may be committed again and elsewhere, but one thread at a time builds
   # it: a change while another thread is inside it is Error::InvalidArgument.
   class Batch
-    def initialize
-      @owner = Thread.handle_interrupt(C::NEVER) { C::Owner.new(C.batch_new) }
+    # @param owner [C::Lent, nil] of a batch of the library's
+    def initialize(owner = nil)
+      @owner = owner || Thread.handle_interrupt(C::NEVER) { C::Owner.new(C.batch_new) }
     end
 
     def set(key, value) = set_json(key, C.json(value))

@@ -19,6 +19,17 @@ module Flagstore
              :lock_timeout_ms, :int32, :mode, :uint32, :reserved, :uint32, :max_bytes, :uint64
     end
 
+    class RemoteOptions < FFI::Struct
+      layout :size, :size_t, :read_mode, :int32, :when_lost, :int32, :flags, :uint32, :open_timeout_ms, :int32,
+             :call_timeout_ms, :int32, :max_stale_ms, :int32, :verify_ms, :int32, :spread_ms, :int32,
+             :retry_max_ms, :int32, :reserved, :uint32, :max_bytes, :uint64, :fallback_path, :pointer
+    end
+
+    class StatusStruct < FFI::Struct
+      layout :size, :size_t, :state, :int32, :push, :int32, :age_ms, :int64, :revision, :uint64,
+             :reconnects, :uint64, :refreshes, :uint64
+    end
+
     def self.function(name, arguments, result, **how)
       attach_function(name, :"flagstore_#{name}", arguments, result, **how)
     end
@@ -83,6 +94,9 @@ module Flagstore
     call :commit, %i[pointer pointer], :bool
     call :revision, [:pointer], :uint64
     call :wait, %i[pointer pointer int32], :bool
+    call :status, [:pointer, StatusStruct.by_ref], :bool
+    call :sync, %i[pointer int32], :bool
+    call :layered_open, %i[pointer size_t size_t], :pointer
 
     # What the garbage collector gives back.
     class Handle < FFI::AutoPointer
@@ -129,6 +143,7 @@ module Flagstore
       end
 
       def closed? = @handle.nil?
+      def given_back? = @handle.nil? && @closed.nil?
 
       def close
         Thread.handle_interrupt(NEVER) do
@@ -141,6 +156,7 @@ module Flagstore
 
       def give_back
         closed, @closed = @closed, nil
+        FOLLOWED.delete(self)
         closed&.give_back if EXACT
       end
     end
@@ -162,6 +178,22 @@ module Flagstore
           owner&.leave
         end
       end
+    end
+
+    # A batch of the library's, in place of its owner: it may be read until the call that lent it returns.
+    class Lent
+      def initialize(pointer)
+        @pointer = pointer
+      end
+
+      def enter(alone = false)
+        raise Error::InvalidArgument, "this batch is only to be read" if alone
+
+        @pointer or raise Error::Closed, "closed batch"
+      end
+
+      def leave; end
+      def close = @pointer = nil
     end
 
     # Where a call leaves its error and the length of its text. Kept for reuse: allocating one costs more than a call.
@@ -234,6 +266,31 @@ module Flagstore
       Thread.current.raise(e) unless e.is_a?(StandardError)
     ensure
       return outcome
+    end
+
+    # Owners, not yet given back, of stores whose backends threads of the library call. They are kept: the end of the
+    # program needs them, and ObjectSpace::WeakMap hands out what is gone.
+    FOLLOWED = {}.compare_by_identity
+
+    # Whether the program ends.
+    def self.ending? = @ending
+
+    # Those threads must not find Ruby gone. Registered before the at_exit below, it runs after that.
+    at_exit do
+      owners = FOLLOWED.keys
+      owners.each(&:close)
+      give_up = now + 5
+      # A watch keeps its store until it sees that the program ends.
+      sleep(0.005) until owners.all?(&:given_back?) || now > give_up
+    end
+
+    # The ffi gem takes calls from foreign threads to Ruby in a thread of its own, which it starts with the first function
+    # that is made in a process. A forked child has to make one.
+    def self.take_foreign_calls
+      return if @taken_in == Process.pid
+
+      @taken_in = Process.pid
+      @function_of_process = FFI::Function.new(:void, []) { nil }
     end
 
     OUTSIDE = {} # the threads that run a callback now

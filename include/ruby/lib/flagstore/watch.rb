@@ -77,7 +77,7 @@ module Flagstore
 
     # There is no callback of the library: its threads could not call Ruby in a forked child.
     def follow(revision, flags)
-      until @closed
+      until @closed || C.ending?
         changed = try { @store.wait(revision, PAUSE) }
         next unless changed || @failed
 
@@ -97,7 +97,7 @@ module Flagstore
       result
     rescue StandardError
       @failed = true
-      sleep(PAUSE)
+      sleep(PAUSE) unless C.ending?
       nil
     end
 
