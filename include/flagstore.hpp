@@ -17,6 +17,7 @@
 
 #include <flagstore.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -110,6 +111,8 @@ private:
 #endif
 
 namespace detail {
+
+class hosted_backend;
 
 /* One function frees whatever the library hands out. */
 struct deleter {
@@ -210,6 +213,67 @@ struct file_options : flagstore_file_options_t {
         lock_timeout_ms = whole > 0 ? whole : 1; // to the library 0 is the default
         return *this;
     }
+};
+
+/* How a store over a backend is opened: the members of flagstore_remote_options_t, each at its default. The times have
+ * setters too; each is a millisecond at least, for to the library 0 is the default. */
+struct remote_options : flagstore_remote_options_t {
+    remote_options() : flagstore_remote_options_t() { size = sizeof(flagstore_remote_options_t); }
+    template <class Rep, class Period>
+    remote_options &open_timeout(std::chrono::duration<Rep, Period> timeout) noexcept {
+        return set(&flagstore_remote_options_t::open_timeout_ms, timeout);
+    }
+    template <class Rep, class Period>
+    remote_options &call_timeout(std::chrono::duration<Rep, Period> timeout) noexcept {
+        return set(&flagstore_remote_options_t::call_timeout_ms, timeout);
+    }
+    template <class Rep, class Period> remote_options &max_stale(std::chrono::duration<Rep, Period> age) noexcept {
+        return set(&flagstore_remote_options_t::max_stale_ms, age);
+    }
+    template <class Rep, class Period> remote_options &verify(std::chrono::duration<Rep, Period> interval) noexcept {
+        return set(&flagstore_remote_options_t::verify_ms, interval);
+    }
+    /* Zero: re-reads begin at once. */
+    template <class Rep, class Period> remote_options &spread(std::chrono::duration<Rep, Period> over) noexcept {
+        set(&flagstore_remote_options_t::spread_ms, over);
+        if (over <= over.zero())
+            spread_ms = -1;
+        return *this;
+    }
+    template <class Rep, class Period> remote_options &retry_max(std::chrono::duration<Rep, Period> delay) noexcept {
+        return set(&flagstore_remote_options_t::retry_max_ms, delay);
+    }
+    /* The fallback file; the path is copied. */
+    remote_options &fallback(text path) {
+        const detail::c_string terminated(path);
+        fallback_ = terminated ? terminated : "";
+        return *this;
+    }
+    /* As C takes them; it needs this object. */
+    flagstore_remote_options_t capi() const noexcept {
+        flagstore_remote_options_t options = *this;
+        if (!fallback_.empty())
+            options.fallback_path = fallback_.c_str();
+        return options;
+    }
+
+private:
+    template <class Rep, class Period>
+    remote_options &set(std::int32_t flagstore_remote_options_t::*member,
+                        std::chrono::duration<Rep, Period> time) noexcept {
+        const std::int32_t whole = detail::milliseconds(time);
+        this->*member = whole > 0 ? whole : 1;
+        return *this;
+    }
+
+    std::string fallback_{};
+};
+
+/* The state of a store at one moment: the members of flagstore_status_t. */
+struct status : flagstore_status_t {
+    status() noexcept : flagstore_status_t() { size = sizeof(flagstore_status_t); }
+    /* Since what is served was last known to be what the store holds; zero: it always is. */
+    std::chrono::milliseconds age() const noexcept { return std::chrono::milliseconds(age_ms); }
 };
 
 /* A flag of a snapshot: borrowed UTF-8, which ends with a NUL that is not counted. In C++17 it is a pair of
@@ -394,6 +458,9 @@ private:
         return *this;
     }
 
+    friend class detail::hosted_backend;
+    explicit batch(flagstore_batch_t *handle) noexcept : handle_(handle) {}
+
     detail::owned<flagstore_batch_t> handle_;
 };
 
@@ -490,9 +557,16 @@ inline void set_log(log_function call, std::int32_t level = FLAGSTORE_LOG_WARN) 
     flagstore_set_log(on ? detail::log_target::trampoline : nullptr, &target, level);
 }
 
-/* A backend of your own: flags that live anywhere, with the rest on top; see store::custom. Keys and JSON are UTF-8.
- * The calls of one store never overlap, and must not use that store. What they throw reaches the store's caller: an
- * error as it is, every other exception as FLAGSTORE_BACKEND with its what(). */
+/* A backend of your own: flags that live anywhere, with the rest on top; see store::custom. Four functions make a
+ * store. One that derives from committer, loader and waiter as well is as good as those of the library.
+ *
+ * Keys and JSON are UTF-8. The calls of one store never overlap, unless the backend is concurrent; only a wait overlaps
+ * all others. They come from any thread that uses the store, and from threads of the library, and must not use their own
+ * store. What they throw reaches the store's caller: an error as it is, every other exception as FLAGSTORE_BACKEND with
+ * its what(). A backend that was not reached throws FLAGSTORE_UNAVAILABLE; a change that was sent and not answered is
+ * FLAGSTORE_UNCERTAIN.
+ *
+ * A revision is a number of the backend's own, never 0, that differs where the content does. */
 class backend {
 public:
     virtual ~backend() = default;
@@ -504,6 +578,11 @@ public:
     virtual bool remove(const std::string &key) = 0;
     /* Every key with its JSON, in any order. */
     virtual std::vector<std::pair<std::string, std::string>> list_all() = 0;
+    /* Whether calls may overlap. It is asked once. */
+    virtual bool concurrent() const noexcept { return false; }
+    /* Comes first in a forked child: close the copies of the parent's descriptors, without a word to the server, and
+     * nothing else. Locks may be held by threads that the child does not have. */
+    virtual void forked() noexcept {}
 
 protected:
     backend() = default;
@@ -511,23 +590,104 @@ protected:
     backend &operator=(const backend &) = default;
 };
 
+/* A backend that makes batches atomic. */
+class committer {
+public:
+    /* Makes all changes of the batch and returns the revision after it (0: not known), or makes none and throws:
+     * FLAGSTORE_CONFLICT if an expectation does not hold, see json_equal. */
+    virtual std::uint64_t commit(const batch &changes) = 0;
+
+protected:
+    ~committer() = default;
+};
+
+/* What a loader found. */
+class loaded {
+public:
+    using flag_list = std::vector<std::pair<std::string, std::string>>;
+
+    /* Every key with its JSON as of one moment, in any order; and the revision then, 0 if it is not known. */
+    loaded(flag_list flags, std::uint64_t revision) : flags_(std::move(flags)), revision_(revision), same_(false) {}
+    /* The revision is still the one that was seen. */
+    static loaded same() { return loaded(true); }
+    /* What was stored has vanished, which is not the same as no flags. */
+    static loaded gone() { return loaded(false); }
+
+private:
+    friend class detail::hosted_backend;
+    explicit loaded(bool same) : flags_(), revision_(0), same_(same) {}
+
+    flag_list flags_;
+    std::uint64_t revision_;
+    bool same_;
+};
+
+/* A backend that reads every flag as of one moment. */
+class loader {
+public:
+    /* Every flag, or loaded::same() if the revision is still `seen`; 0: none was seen. */
+    virtual loaded load(std::uint64_t seen) = 0;
+
+protected:
+    ~loader() = default;
+};
+
+/* A backend that knows when somebody else has changed it. */
+class waiter {
+public:
+    /* Blocks until the revision is no longer `seen` and returns it. Nothing: the timeout came first, which is a few
+     * seconds at most, or wake. One wait at a time is under way, beside any other calls. */
+    virtual optional<std::uint64_t> wait(std::uint64_t seen, std::chrono::milliseconds timeout) = 0;
+    /* Makes a wait that is under way return. Without it the end of a store may take as long as that wait. */
+    virtual void wake() noexcept {}
+
+protected:
+    ~waiter() = default;
+};
+
 namespace detail {
 
-/* C's side of a backend. */
-struct backend_table {
-    static flagstore_backend_t over(backend *target) noexcept {
+/* C's side of a backend: what the context of its functions points at. */
+class hosted_backend {
+public:
+    template <class T>
+    explicit hosted_backend(std::unique_ptr<T> owned)
+        : committer_(part<committer>(owned.get())), loader_(part<loader>(owned.get())),
+          waiter_(part<waiter>(owned.get())), backend_(std::move(owned)),
+          was_called_(std::make_shared<std::atomic<bool>>(false)) {}
+    hosted_backend(const hosted_backend &) = delete;
+    hosted_backend &operator=(const hosted_backend &) = delete;
+
+    flagstore_backend_t table() noexcept {
         flagstore_backend_t table = flagstore_backend_t();
         table.size = sizeof table;
-        table.context = target;
+        table.context = this;
         table.get = get;
         table.set = set;
         table.remove = remove;
         table.list_all = list_all;
         table.close = close;
+        table.flags = backend_->concurrent() ? FLAGSTORE_BACKEND_CONCURRENT : 0;
+        table.commit = committer_ ? commit : nullptr;
+        table.load = loader_ ? load : nullptr;
+        table.wait = waiter_ ? wait : nullptr;
+        table.wake = waiter_ ? wake : nullptr;
+        table.forked = forked;
         return table;
     }
+    /* Whether the library has taken the backend over, so that it closes it, even if opening failed. */
+    std::shared_ptr<const std::atomic<bool>> was_called() const noexcept { return was_called_; }
 
 private:
+#if defined(__cpp_rtti) || defined(__GXX_RTTI) || defined(_CPPRTTI)
+    template <class Part> static Part *part(backend *whole) noexcept { return dynamic_cast<Part *>(whole); }
+#else // the type that the backend was handed over with tells
+    template <class Part> static Part *part(Part *whole) noexcept { return whole; }
+    template <class Part> static Part *part(...) noexcept { return nullptr; }
+#endif
+
+    static hosted_backend &at(void *context) noexcept { return *static_cast<hosted_backend *>(context); }
+
     template <class Call> static bool guarded(flagstore_error_t **failed, Call call) noexcept {
         try {
             call();
@@ -541,31 +701,72 @@ private:
         }
         return false;
     }
+    static void reply_all(flagstore_reply_t *reply, const loaded::flag_list &flags) {
+        for (const auto &flag : flags)
+            flagstore_reply(reply, flag.first.data(), flag.first.size(), flag.second.data(), flag.second.size());
+    }
     static bool get(void *context, const char *key, std::size_t key_size, flagstore_reply_t *reply,
                     flagstore_error_t **failed) noexcept {
         return guarded(failed, [&] {
-            if (auto json = static_cast<backend *>(context)->get(std::string(key, key_size)))
+            if (auto json = at(context).backend_->get(std::string(key, key_size)))
                 flagstore_reply(reply, nullptr, 0, json->data(), json->size());
         });
     }
     static bool set(void *context, const char *key, std::size_t key_size, const char *json, std::size_t json_size,
                     flagstore_error_t **failed) noexcept {
         return guarded(failed, [&] {
-            static_cast<backend *>(context)->set(std::string(key, key_size), std::string(json, json_size));
+            at(context).backend_->set(std::string(key, key_size), std::string(json, json_size));
         });
     }
     static bool remove(void *context, const char *key, std::size_t key_size, bool *existed,
                        flagstore_error_t **failed) noexcept {
-        return guarded(failed,
-                       [&] { *existed = static_cast<backend *>(context)->remove(std::string(key, key_size)); });
+        return guarded(failed, [&] { *existed = at(context).backend_->remove(std::string(key, key_size)); });
     }
     static bool list_all(void *context, flagstore_reply_t *reply, flagstore_error_t **failed) noexcept {
+        *at(context).was_called_ = true;
+        return guarded(failed, [&] { reply_all(reply, at(context).backend_->list_all()); });
+    }
+    static bool commit(void *context, const flagstore_batch_t *lent, std::uint64_t *revision,
+                       flagstore_error_t **failed) noexcept {
+        batch changes(const_cast<flagstore_batch_t *>(lent)); // which is only read
+        const bool done = guarded(failed, [&] { *revision = at(context).committer_->commit(changes); });
+        changes.handle_.release(); // it stays the library's
+        return done;
+    }
+    static bool load(void *context, std::uint64_t *revision, bool *same, flagstore_reply_t *reply,
+                     flagstore_error_t **failed) noexcept {
+        *at(context).was_called_ = true;
         return guarded(failed, [&] {
-            for (const auto &flag : static_cast<backend *>(context)->list_all())
-                flagstore_reply(reply, flag.first.data(), flag.first.size(), flag.second.data(), flag.second.size());
+            const loaded found = at(context).loader_->load(*revision);
+            *same = found.same_;
+            *revision = found.revision_;
+            reply_all(reply, found.flags_);
         });
     }
-    static void close(void *context) noexcept { delete static_cast<backend *>(context); }
+    static bool wait(void *context, std::uint64_t *revision, std::int32_t timeout_ms,
+                     flagstore_error_t **failed) noexcept {
+        bool changed = false;
+        guarded(failed, [&] {
+            if (auto now = at(context).waiter_->wait(*revision, std::chrono::milliseconds(timeout_ms))) {
+                *revision = *now;
+                changed = true;
+            }
+        });
+        return changed;
+    }
+    static void wake(void *context) noexcept { at(context).waiter_->wake(); }
+    static void forked(void *context) noexcept { at(context).backend_->forked(); }
+    static void close(void *context) noexcept {
+        *at(context).was_called_ = true;
+        delete static_cast<hosted_backend *>(context);
+    }
+
+    // Of the backend, if it is one.
+    committer *committer_;
+    loader *loader_;
+    waiter *waiter_;
+    std::unique_ptr<backend> backend_;
+    std::shared_ptr<std::atomic<bool>> was_called_;
 };
 
 } // namespace detail
@@ -589,13 +790,40 @@ public:
         detail::outcome outcome;
         return opened(flagstore_file_open_with(detail::c_string(path), &options, outcome.out()), outcome);
     }
-    /* The store over a backend of your own, which is destroyed when the store and its watches are. */
-    static store custom(std::unique_ptr<backend> owned) {
-        const flagstore_backend_t table = detail::backend_table::over(owned.get());
+    /* The store over a backend of your own, which is destroyed when the store and its watches are. Without RTTI hand it
+     * over as a pointer to its own class, from which the library sees what it can do. */
+    template <class T> static store custom(std::unique_ptr<T> owned) {
+        return hosted(std::move(owned), flagstore_backend_open);
+    }
+    /* The same with options: then a call keeps its deadline whatever the backend does, and flags may be kept in memory
+     * and followed. FLAGSTORE_UNAVAILABLE if a WATCHED store's first snapshot does not come in time and there is no
+     * fallback file. After a failure the backend is destroyed, once no call is inside it. */
+    template <class T> static store custom(std::unique_ptr<T> owned, const remote_options &options) {
+        const flagstore_remote_options_t given = options.capi();
+        return hosted(std::move(owned), [&](const flagstore_backend_t *table, flagstore_error_t **failed) {
+            return flagstore_backend_open_with(table, &given, failed);
+        });
+    }
+
+    /* A store among the layers of another: a parameter only. */
+    class layer {
+    public:
+        layer(const store &of) noexcept : handle_(of.handle_.get()) {}
+        flagstore_t *capi() const noexcept { return handle_; }
+
+    private:
+        flagstore_t *handle_;
+    };
+    /* A store over stores: layered({overrides, store::file("flags.json")}). A read asks the first layer, and the next
+     * where a flag is absent; changes are for layers[write_to] alone. It holds the layers: their handles may end. */
+    static store layered(const std::vector<layer> &layers, std::size_t write_to = 0) {
+        std::vector<flagstore_t *> handles;
+        for (const layer &each : layers)
+            handles.push_back(each.capi());
+        flagstore_t *none = nullptr; // an empty vector may point nowhere
         detail::outcome outcome;
-        store result = opened(flagstore_backend_open(&table, outcome.out()), outcome);
-        owned.release(); // the library closes it
-        return result;
+        flagstore_t *const *first = handles.empty() ? &none : handles.data();
+        return opened(flagstore_layered_open(first, handles.size(), write_to, outcome.out()), outcome);
     }
     /* Takes over a handle from C. */
     explicit store(flagstore_t *owned) noexcept : handle_(owned) {}
@@ -778,6 +1006,25 @@ public:
     bool wait(std::uint64_t &revision, std::chrono::duration<Rep, Period> timeout) const {
         return wait(revision, detail::milliseconds(timeout));
     }
+    /* How old the flags are that reads get. It asks nobody. */
+    flagstore::status status() const {
+        flagstore::status found;
+        detail::outcome outcome;
+        flagstore_status(capi(), &found, outcome.out());
+        outcome.check();
+        return found;
+    }
+    /* Returns once reads see everything that was finished, by anybody, before the call; FLAGSTORE_UNAVAILABLE after so
+     * many milliseconds (-1: never). */
+    void sync(std::int32_t timeout_ms = -1) {
+        detail::outcome outcome;
+        flagstore_sync(capi(), timeout_ms, outcome.out());
+        outcome.check();
+    }
+    /* The same in time of any unit, 24 days at most. */
+    template <class Rep, class Period> void sync(std::chrono::duration<Rep, Period> timeout) {
+        sync(detail::milliseconds(timeout));
+    }
     /* Calls `call`, in a thread of the library, for each change from now on until the watch is destroyed. An exception
      * from it terminates the program. */
     flagstore::watch watch(flagstore::watch::function call) {
@@ -797,6 +1044,18 @@ private:
         auto value = detail::reader<T>::read(capi(), key.data(), key.size(), fallback, outcome.out());
         outcome.check();
         return value;
+    }
+    template <class T, class Open> static store hosted(std::unique_ptr<T> owned, Open open) {
+        if (!owned)
+            throw error(FLAGSTORE_INVALID_ARGUMENT, "the backend is NULL");
+        std::unique_ptr<detail::hosted_backend> context(new detail::hosted_backend(std::move(owned)));
+        const flagstore_backend_t table = context->table();
+        const std::shared_ptr<const std::atomic<bool>> was_called = context->was_called();
+        detail::outcome outcome;
+        flagstore_t *handle = open(&table, outcome.out());
+        if (handle || *was_called)
+            context.release(); // the library closes it
+        return opened(handle, outcome);
     }
     static store opened(flagstore_t *handle, const detail::outcome &outcome) {
         store result(handle);

@@ -15,6 +15,7 @@ import (
 type Batch struct {
 	mu     sync.Mutex
 	handle *C.flagstore_batch_t
+	isLent bool // by the library, to a Committer
 }
 
 // NewBatch returns an empty batch.
@@ -126,7 +127,9 @@ func (b *Batch) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	runtime.SetFinalizer(b, nil)
-	C.flagstore_free(unsafe.Pointer(b.handle))
+	if !b.isLent {
+		C.flagstore_free(unsafe.Pointer(b.handle))
+	}
 	b.handle = nil
 	return nil
 }

@@ -21,9 +21,15 @@
 //
 // # Contexts
 //
-// A call that may have to wait takes a context in its form with one: Wait, SetContext, DeleteContext, CommitContext
-// and OpenFileContext. It notices within a fifth of a second that the context is done. A change that ended so was not
-// made.
+// A call that may have to wait takes a context in its form with one: Wait, Sync, SetContext, DeleteContext,
+// CommitContext and OpenFileContext. It notices within a fifth of a second that the context is done. A change that ended
+// so was not made.
+//
+// # Backends and layers
+//
+// OpenBackend makes a store of an Implementation, flags that live anywhere. With OpenBackendWith its calls have a
+// deadline, and a Watched store keeps the flags in memory: Status says how old they are. OpenLayered puts one store over
+// another.
 //
 // # Building
 //

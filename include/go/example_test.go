@@ -170,3 +170,24 @@ func ExampleOpenBackend() {
 	// Output:
 	// [dark zoom] <nil>
 }
+
+func ExampleOpenLayered() {
+	overrides, defaults := open(), open()
+	defaults.SetInt64("max-items", 10)
+	defaults.SetBool("dark-mode", false)
+	flags, err := flagstore.OpenLayered(0, overrides, defaults)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer flags.Close()
+	overrides.Close() // the layers are held
+	defaults.Close()
+	flags.SetBool("dark-mode", true)
+	dark, err := flags.GetBool("dark-mode", false)
+	fmt.Println(dark, err)
+	items, err := flags.GetInt64("max-items", 0)
+	fmt.Println(items, err)
+	// Output:
+	// true <nil>
+	// 10 <nil>
+}

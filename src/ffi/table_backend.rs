@@ -110,9 +110,6 @@ impl Backend for TableBackend {
         called("load", |error| unsafe { load(self.0.context, &mut revision, &mut same, &mut reply, error) })?;
         let flags = values(reply)?;
         match same {
-            true if seen == 0 => {
-                Err(failure("the backend's load said that nothing has changed, but nothing was loaded"))
-            }
             true => Ok(Loaded::Same),
             false if flags.is_empty() && revision == 0 => Ok(Loaded::Gone),
             false => Ok(Loaded::Flags(Snapshot::from_flags(flags)?, revision)),

@@ -77,10 +77,16 @@ impl FileFlagStore {
     /// [`Error::Io`] for a missing directory, a link to nowhere, a path that is not a regular file, or what the system
     /// refuses; [`Error::Locked`] if the file is missing and another holds its lock.
     pub fn open_with(path: impl AsRef<Path>, options: FileOptions) -> Result<Self> {
-        Self::open_path(path.as_ref(), options)
+        let creates = !options.read_only;
+        Self::open_path(path.as_ref(), options, creates)
     }
 
-    fn open_path(path: &Path, options: FileOptions) -> Result<Self> {
+    /// The same, but a file that is missing is created by the first change.
+    pub(crate) fn open_uncreated(path: &Path, options: FileOptions) -> Result<Self> {
+        Self::open_path(path, options, false)
+    }
+
+    fn open_path(path: &Path, options: FileOptions, creates: bool) -> Result<Self> {
         if path.as_os_str().is_empty() {
             return Err(Error::os(path, "open a file without a name", libc::ENOENT));
         }
@@ -105,7 +111,7 @@ impl FileFlagStore {
             cached_revision: ArcSwapOption::empty(),
             spare_events: SpareWatcher::new(),
         };
-        if !is_present && !store.options.read_only {
+        if !is_present && creates {
             write::create(&store)?;
         }
         Ok(store)

@@ -9,6 +9,8 @@ use super::signal::Signal;
 use crate::sys::{self, ForkSafeMutex};
 use crate::{Error, Result};
 use arc_swap::ArcSwapOption;
+use std::cell::Cell;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +24,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) enum Purpose {
     Read,
     Change,
+}
+
+thread_local! {
+    /// The store whose backend this thread is inside.
+    static INSIDE_OF: Cell<*const Calls> = const { Cell::new(ptr::null()) };
 }
 
 pub(super) struct Calls {
@@ -61,16 +68,21 @@ impl Calls {
         deadline: Option<Instant>,
         work: impl FnOnce(&dyn Backend) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.note_fork();
+        self.note_fork()?;
+        self.refuse_own_call()?;
         match deadline {
             None => self.call_here(work),
             Some(deadline) => self.call_in_pool(purpose, deadline, work),
         }
     }
 
+    /// The backend may not call the store that it serves, which waits for it.
+    pub(super) fn refuse_own_call(&self) -> Result<()> {
+        if INSIDE_OF.get() == ptr::from_ref(self) { Err(own_call()) } else { Ok(()) }
+    }
+
     fn call_here<T>(&self, work: impl FnOnce(&dyn Backend) -> Result<T>) -> Result<T> {
-        let own = || Error::backend("the backend called the store that it serves");
-        let _turn = if self.backend.is_concurrent() { None } else { Some(self.turn.lock().ok_or_else(own)?) };
+        let _turn = if self.backend.is_concurrent() { None } else { Some(self.turn.lock().ok_or_else(own_call)?) };
         let _inside = self.enter().ok_or_else(closed)?;
         work(&*self.backend)
     }
@@ -82,9 +94,6 @@ impl Calls {
         work: impl FnOnce(&dyn Backend) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let pool = self.pool();
-        if pool.is_own_worker() {
-            return Err(Error::backend("the backend called the store that it serves"));
-        }
         self.pauses.check(pool.is_stuck())?;
         let result = Arc::new(Mutex::new(None));
         let job = {
@@ -106,7 +115,7 @@ impl Calls {
                 }
                 self.turn.lock().map(|_turn| job.run_here());
                 let found = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-                found.unwrap_or_else(|| Err(Error::backend("the backend called the store that it serves")))
+                found.unwrap_or_else(|| Err(own_call()))
             }
             Outcome::NotBegun => {
                 let message = "the backend was busy with other calls until the deadline; nothing was sent";
@@ -149,14 +158,14 @@ impl Calls {
     }
 
     /// In a forked child: nothing of the parent's is used any more.
-    pub(super) fn note_fork(&self) {
+    pub(super) fn note_fork(&self) -> Result<()> {
         let generation = sys::process_generation();
         if self.generation.load(SeqCst) == generation {
-            return;
+            return Ok(());
         }
-        let _lock = self.forks.lock();
+        let _lock = self.forks.lock().ok_or_else(own_call)?;
         if self.generation.load(SeqCst) == generation {
-            return;
+            return Ok(());
         }
         // The parent's workers, and the locks that they may hold, are none of this process's.
         std::mem::forget(self.pool.swap(None));
@@ -164,16 +173,16 @@ impl Calls {
         self.pauses.end();
         self.backend.forked();
         self.generation.store(generation, SeqCst);
+        Ok(())
     }
 
     fn enter(&self) -> Option<InsideGuard<'_>> {
-        self.inside.enter().then_some(InsideGuard(self))
+        self.inside.enter().then(|| InsideGuard { calls: self, before: INSIDE_OF.replace(self) })
     }
 
-    /// Closes the backend, once no call is inside it: now, if that is so within `patience`, else when the last one
+    /// Closes the backend once no call is inside it: now, if that is so within `patience`, else when the last one
     /// returns.
     pub(super) fn close(&self, patience: Duration) {
-        self.note_fork();
         let pool = self.pool.swap(None);
         if let Some(pool) = &pool {
             pool.stop();
@@ -187,6 +196,10 @@ impl Calls {
             }
         }
     }
+}
+
+fn own_call() -> Error {
+    Error::backend("the backend called the store that it serves")
 }
 
 fn closed() -> Error {
@@ -242,12 +255,16 @@ impl Inside {
     }
 }
 
-struct InsideGuard<'a>(&'a Calls);
+struct InsideGuard<'a> {
+    calls: &'a Calls,
+    before: *const Calls,
+}
 
 impl Drop for InsideGuard<'_> {
     fn drop(&mut self) {
-        if self.0.inside.leave() {
-            self.0.backend.close();
+        INSIDE_OF.set(self.before);
+        if self.calls.inside.leave() {
+            self.calls.backend.close();
         }
     }
 }

@@ -25,14 +25,19 @@ pub(super) fn set(backend: &dyn Backend, key: &str, value: &Value, wants_revisio
     if lacks(&second) { Err(Error::NotImplemented("set")) } else { second }
 }
 
-/// Every flag, as of one moment where the backend can tell.
-pub(super) fn list(backend: &dyn Backend) -> Result<Snapshot> {
+/// Every flag, as of one moment where the backend can tell. `None`: they are gone.
+pub(super) fn list(backend: &dyn Backend) -> Result<Option<Snapshot>> {
     match backend.load(0) {
-        Err(Error::NotImplemented(_)) => backend.list_all(),
+        Err(Error::NotImplemented(_)) => backend.list_all().map(Some),
         Err(error) => Err(error),
-        Ok(Loaded::Flags(flags, _)) => Ok(flags),
-        Ok(Loaded::Same | Loaded::Gone) => Ok(Snapshot::default()),
+        Ok(Loaded::Flags(flags, _)) => Ok(Some(flags)),
+        Ok(Loaded::Gone) => Ok(None),
+        Ok(Loaded::Same) => Err(same_of_nothing()),
     }
+}
+
+pub(super) fn same_of_nothing() -> Error {
+    Error::backend("the backend's load said that nothing has changed, but nothing was loaded")
 }
 
 fn commit_one_by_one(backend: &dyn Backend, batch: &Batch) -> Result<()> {
@@ -43,9 +48,9 @@ fn commit_one_by_one(backend: &dyn Backend, batch: &Batch) -> Result<()> {
     batch.check(|key| found.get(key)?.as_ref().map(Value::as_ref))?;
     let mut made = 0;
     let mut make = |change: Result<()>| match change {
-        // Nothing has changed, says this one call; but others have.
-        Err(Error::Unavailable(message)) if made > 0 => {
-            Err(Error::Uncertain(format!("{message}; {made} changes of the batch were made before")))
+        // Nothing has changed, says this one call; but the calls before have made changes.
+        Err(error @ (Error::Unavailable(_) | Error::NotImplemented(_))) if made > 0 => {
+            Err(Error::Uncertain(format!("{error}; {made} changes of the batch were made before")))
         }
         result => {
             made += usize::from(result.is_ok());
@@ -54,7 +59,7 @@ fn commit_one_by_one(backend: &dyn Backend, batch: &Batch) -> Result<()> {
     };
     if batch.clears() {
         // A flag that is set again is never absent in between.
-        for (key, _) in &list(backend)? {
+        for (key, _) in &list(backend)?.unwrap_or_default() {
             if !matches!(batch.outcome(key), Some(Some(_))) {
                 make(backend.delete(key).map(drop))?;
             }

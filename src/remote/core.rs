@@ -2,14 +2,15 @@
 
 use super::calls::{Calls, Purpose};
 use super::health::Health;
+use super::removals::Removals;
 use super::signal::Signal;
 use super::{Backend, Loaded, RemoteOptions, changes};
 use crate::revision_counter::RevisionCounter;
 use crate::sys::{self, ForkSafeMutex, ForkSafeMutexGuard, HazardArc, HazardGuard};
-use crate::{Batch, Error, ReadMode, Result, Snapshot, State, WhenLost};
+use crate::{Batch, Error, ReadMode, Result, Snapshot, State, Status, WhenLost};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) struct Core {
     pub(super) calls: Arc<Calls>,
@@ -22,8 +23,17 @@ pub(super) struct Core {
     kept: HazardArc<Kept>,
     /// The process in which reads are served from `kept`, by its generation; 0: they are not.
     served_in: AtomicU64,
-    /// Held by whoever reads the flags or replaces `kept`.
-    refreshing: ForkSafeMutex,
+    /// Held for a moment, to replace `kept` or to decide whether it is served.
+    replacing: ForkSafeMutex,
+    /// Held by whoever reads the flags.
+    reading: ForkSafeMutex,
+    /// How many reads have begun.
+    reads: AtomicU64,
+    /// The last read that succeeded.
+    last_read: AtomicU64,
+    /// How many changes of this store's own were made in `kept`: a read that began before one does not replace it.
+    own_changes: AtomicU64,
+    removals: Removals,
 }
 
 /// The flags of one moment.
@@ -49,7 +59,12 @@ impl Core {
             demand,
             kept: HazardArc::new(Kept { flags: Snapshot::default(), revision: 0, is_read: false }),
             served_in: AtomicU64::new(0),
-            refreshing: ForkSafeMutex::new(),
+            replacing: ForkSafeMutex::new(),
+            reading: ForkSafeMutex::new(),
+            reads: AtomicU64::new(0),
+            last_read: AtomicU64::new(0),
+            own_changes: AtomicU64::new(0),
+            removals: Removals::default(),
         }
     }
 
@@ -60,10 +75,6 @@ impl Core {
 
     pub(super) fn is_watched(&self) -> bool {
         self.options.read_mode == ReadMode::Watched
-    }
-
-    fn keeps_flags(&self) -> bool {
-        self.options.read_mode != ReadMode::Fresh
     }
 
     /// The flags, if reads are served from memory: the fast way.
@@ -81,15 +92,24 @@ impl Core {
         self.kept.load().is_read && self.health.state() == State::Live
     }
 
+    /// Whether the backend is believed when it has no flags and no revision: there were none, or this store removed them.
+    pub(super) fn may_be_empty(&self) -> bool {
+        self.kept.load().flags.is_empty() || self.removals.are_unread()
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        self.kept.load().is_read
+    }
+
     /// Whether the kept flags have one that the batch changes.
-    pub(super) fn keeps(&self, batch: &Batch) -> bool {
-        self.keeps_flags() && batch.changes().any(|(key, _)| self.kept.load().flags.get(key).is_some())
+    fn keeps(&self, batch: &Batch) -> bool {
+        batch.changes().any(|(key, _)| self.kept.load().flags.get(key).is_some())
     }
 
     /// The backend has said that its revision is still this one.
     pub(super) fn still_at(&self, revision: u64) {
-        if self.kept_is_live() && (revision == self.backend_revision()) {
-            self.health.verified(self.is_watched());
+        if revision != 0 && revision == self.backend_revision() && self.kept_is_live() {
+            self.health.touch();
         }
     }
 
@@ -99,7 +119,6 @@ impl Core {
 
     /// The flags of a watched store, as far as its options allow that they are served.
     pub(super) fn served_or_lost(&self) -> Result<KeptRef<'_>> {
-        self.update_serving();
         let kept = self.kept.load();
         match self.may_serve(&kept) {
             true => Ok(kept),
@@ -109,70 +128,125 @@ impl Core {
 
     fn may_serve(&self, kept: &Kept) -> bool {
         let is_young = || self.options.max_stale.is_none_or(|limit| self.health.age() <= limit);
-        let serves_lost = || self.options.when_lost == WhenLost::Serve && is_young();
-        kept.is_read && (self.health.state() == State::Live || serves_lost())
+        let serves_lost = || self.options.when_lost == WhenLost::Serve || !self.health.is_lost();
+        kept.is_read && (self.health.state() == State::Live || serves_lost() && is_young())
     }
 
-    /// Lets reads be served from memory in this process, or not any more.
+    /// Lets reads be served from memory in this process, or not any more. To be called after each change of the state.
     pub(super) fn update_serving(&self) {
-        let serves = self.is_watched() && self.may_serve(&self.kept.load());
+        let _lock = self.replacing.lock();
+        // The fast way does not look at the clock.
+        let is_for_long = self.options.max_stale.is_none() || self.health.state() == State::Live;
+        let serves = self.is_watched() && is_for_long && self.may_serve(&self.kept.load());
         self.served_in.store(if serves { sys::process_generation() } else { 0 }, SeqCst);
     }
 
-    /// When reads stop being served, if the backend stays lost; `None`: never.
-    pub(super) fn time_to_expiry(&self) -> Option<Duration> {
-        let limit = self.options.max_stale.filter(|_| self.health.state() != State::Live)?;
-        Some(limit.saturating_sub(self.health.age())).filter(|left| !left.is_zero())
+    pub(super) fn status(&self) -> Status {
+        let status = self.health.status(self.changes.revision(), self.is_watched());
+        let serves = status.state == State::Live || self.is_watched() && self.may_serve(&self.kept.load());
+        Status { state: if serves { status.state } else { State::Lost }, ..status }
+    }
+
+    /// In a forked child, whose threads do not follow the backend yet.
+    pub(super) fn forked(&self) {
+        self.health.forked();
+        self.removals.forked();
+        // A thread of the parent's may have replaced the flags and not have said so.
+        self.changes.bump();
     }
 
     fn lock(&self, deadline: Option<Instant>) -> Result<ForkSafeMutexGuard<'_>> {
         let busy = || Error::Unavailable("the backend was busy with another read until the deadline".into());
-        self.refreshing.lock_until(deadline).ok_or_else(busy)
+        self.reading.lock_until(deadline).ok_or_else(busy)
     }
 
     /// Reads the flags, unless the backend says that they are the same. Then `kept` is at least as new as the call.
     pub(super) fn refresh(&self, deadline: Option<Instant>) -> Result<()> {
+        self.calls.refuse_own_call()?;
+        let reads = self.reads.load(SeqCst);
         let _lock = self.lock(deadline)?;
-        self.refresh_locked(deadline, None)
-    }
-
-    /// `own`: a change of this store's own that may explain why there are no flags any more.
-    fn refresh_locked(&self, deadline: Option<Instant>, own: Option<&Batch>) -> Result<()> {
-        let (seen, had_flags) = {
-            let kept = self.kept.load();
-            let after_own = |own: &Batch| kept.flags.iter().any(|(key, _)| own.outcome(key).is_none());
-            (kept.revision, own.map_or(!kept.flags.is_empty(), after_own))
-        };
-        let result = self.calls.call(Purpose::Read, deadline, move |backend| match backend.load(seen) {
-            Err(Error::NotImplemented(_)) => Ok(Loaded::Flags(backend.list_all()?, 0)),
-            loaded => loaded,
-        });
-        // Lost is not empty, unless the backend says so.
-        let is_lost = match &result {
-            Ok(Loaded::Flags(flags, 0)) => flags.is_empty() && had_flags,
-            Ok(Loaded::Gone) => had_flags,
-            _ => false,
-        };
-        let result = result.and_then(|loaded| match loaded {
-            _ if is_lost => Err(vanished()),
-            Loaded::Same => Ok(()),
-            Loaded::Gone => self.install(Snapshot::default(), 0),
-            Loaded::Flags(flags, revision) => self.install(flags, revision),
-        });
+        if self.last_read.load(SeqCst) > reads {
+            // Somebody else's read began after this call did.
+            return Ok(());
+        }
+        let result = self.read(deadline);
         match &result {
             Ok(()) => self.health.verified(self.is_watched()),
-            Err(error) => self.health.failed(error, self.kept.load().is_read, self.is_watched()),
-        }
-        if is_lost {
-            self.health.set_lost();
+            Err(error) => {
+                self.health.failed(error, self.is_read() || !self.is_watched(), self.is_watched());
+            }
         }
         self.update_serving();
         result
     }
 
-    /// Replaces the flags by what was read. The caller holds the lock.
-    fn install(&self, flags: Snapshot, revision: u64) -> Result<()> {
+    /// The same. The caller holds the lock, and says what the outcome means for the state.
+    fn read(&self, deadline: Option<Instant>) -> Result<()> {
+        loop {
+            let number = self.reads.fetch_add(1, SeqCst) + 1;
+            let own_changes = self.own_changes.load(SeqCst);
+            let seen = self.backend_revision();
+            let removals = self.removals.before_read();
+            let result = self.calls.call(Purpose::Read, deadline, move |backend| match backend.load(seen) {
+                Err(Error::NotImplemented(_)) => Ok(Loaded::Flags(backend.list_all()?, 0)),
+                loaded => loaded,
+            });
+            // Lost is not empty, unless the backend says so.
+            let is_gone = match &result {
+                Ok(Loaded::Flags(flags, 0)) => flags.is_empty(),
+                Ok(Loaded::Gone) => true,
+                _ => false,
+            };
+            let result = match result {
+                Ok(_) if is_gone && !removals && !self.may_be_empty() => {
+                    self.health.vanished();
+                    Err(vanished())
+                }
+                Ok(Loaded::Same) if seen == 0 => Err(changes::same_of_nothing()),
+                Ok(Loaded::Same) => Ok(true),
+                Ok(Loaded::Gone) => self.install(Snapshot::default(), 0, own_changes),
+                Ok(Loaded::Flags(flags, revision)) => self.install(flags, revision, own_changes),
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(true) => {
+                    self.last_read.store(number, SeqCst);
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    self.removals.after_failed_read(removals);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Replaces the flags by what was read; `false`: a change of this store's own has come in between.
+    fn install(&self, flags: Snapshot, revision: u64, own_changes: u64) -> Result<bool> {
         let flags = flags.into_indexed(self.options.max_bytes)?;
+        let _lock = self.replacing.lock();
+        if self.own_changes.load(SeqCst) != own_changes {
+            return Ok(false);
+        }
+        if self.replace(flags, revision) {
+            self.health.count_refresh();
+        }
+        Ok(true)
+    }
+
+    /// Makes a change of this store's own in the flags.
+    fn install_own(&self, own: &Batch, revision: u64) -> Result<()> {
+        let _lock = self.replacing.lock();
+        let flags = self.kept.load().flags.changed_by(own, self.options.max_bytes)?;
+        let flags = flags.into_indexed(self.options.max_bytes)?;
+        self.own_changes.fetch_add(1, SeqCst);
+        self.replace(flags, revision);
+        Ok(())
+    }
+
+    /// Whether flags that had been read were others.
+    fn replace(&self, flags: Snapshot, revision: u64) -> bool {
         let (was_read, is_same) = {
             let kept = self.kept.load();
             (kept.is_read, kept.is_read && kept.flags == flags)
@@ -180,81 +254,72 @@ impl Core {
         self.kept.store(Kept { flags, revision, is_read: true });
         if !is_same {
             self.changes.bump();
-            if was_read {
-                self.health.count_refresh();
-            }
         }
-        Ok(())
+        was_read && !is_same
     }
 
     /// Serves the flags of the fallback file until the backend is reached.
     pub(super) fn install_fallback(&self, flags: Snapshot) -> Result<()> {
         let _lock = self.lock(None)?;
-        self.install(flags, 0)?;
+        self.install(flags, 0, self.own_changes.load(SeqCst))?;
         self.health.fall_back();
         self.update_serving();
         Ok(())
     }
 
     /// After a change of this store's own, which the backend has at `revision` (0: not known): reads see it from now on.
-    pub(super) fn take_in(&self, own: &Batch, revision: u64, deadline: Option<Instant>) {
-        if !self.options.notices_others {
-            return self.changes.bump();
+    /// Whether they also see all that others have changed before.
+    fn take_in(&self, own: &Batch, revision: u64, deadline: Option<Instant>) -> bool {
+        if !self.is_read() {
+            self.doubt();
+            return false;
         }
-        let Some(_lock) = self.keeps_flags().then(|| self.refreshing.lock_until(deadline)).flatten() else {
-            // Whoever waits for a change hears of it when the flags have been compared.
-            return self.demand.raise();
-        };
-        let (seen, is_read) = {
-            let kept = self.kept.load();
-            (kept.revision, kept.is_read)
-        };
-        if !is_read {
-            self.changes.bump();
-            return self.demand.raise();
+        if let Some(_lock) = self.reading.lock_until(deadline) {
+            let seen = self.backend_revision();
+            if revision != 0 && revision == seen {
+                return true;
+            }
+            // No change by others is in between: the backend counts.
+            let is_next = revision != 0 && seen != 0 && revision == seen.wrapping_add(1);
+            if is_next && self.install_own(own, revision).is_ok() || self.read(deadline).is_ok() {
+                self.health.verified(self.is_watched());
+                self.update_serving();
+                return true;
+            }
         }
-        if revision != 0 && revision == seen {
-            return;
-        }
-        // No change by others is in between: the backend counts.
-        if revision != 0 && seen != 0 && revision == seen.wrapping_add(1) && self.install_own(own, revision).is_ok() {
-            self.health.verified(self.is_watched());
-            return self.update_serving();
-        }
-        if self.refresh_locked(deadline, Some(own)).is_err() {
-            // What others have changed is found out later.
-            let _ = self.install_own(own, 0);
-            self.demand.raise();
-        }
+        // What others have changed is found out later, and also whether the backend is lost: this call had little time.
+        let _ = self.install_own(own, 0);
+        self.demand.raise();
+        false
     }
 
-    fn install_own(&self, own: &Batch, revision: u64) -> Result<()> {
-        let flags = self.kept.load().flags.changed_by(own, self.options.max_bytes)?;
-        self.install(flags, revision)
-    }
-
-    /// After a change of which nobody knows whether it was made.
-    pub(super) fn doubt(&self) {
+    /// After a change of which nobody knows what became of it.
+    fn doubt(&self) {
         self.changes.bump();
         self.demand.raise();
     }
 
-    /// Has the backend make the batch's changes.
-    pub(super) fn commit(&self, batch: &Batch) -> Result<()> {
-        let (deadline, sent) = (self.deadline(), batch.clone());
-        let result = self.calls.call(Purpose::Change, deadline, move |backend| changes::commit(backend, &sent));
-        self.finish(batch, result, deadline)
-    }
-
-    /// Takes the change in, or finds out later what became of it.
-    pub(super) fn finish(&self, batch: &Batch, result: Result<u64>, deadline: Option<Instant>) -> Result<()> {
-        match result {
-            Ok(revision) => {
+    /// Has the backend make the batch's changes by `work`, which tells the revision after them (0: not known), and
+    /// whether there was something to change; so does this.
+    pub(super) fn change(
+        &self,
+        batch: &Batch,
+        work: impl FnOnce(&dyn Backend) -> Result<(u64, bool)> + Send + 'static,
+    ) -> Result<bool> {
+        let deadline = self.deadline();
+        let removal = self.removals.begin(batch);
+        match self.calls.call(Purpose::Change, deadline, work) {
+            Ok((revision, existed)) => {
                 self.note_answer();
-                self.take_in(batch, revision, deadline);
-                Ok(())
+                if (existed || self.keeps(batch)) && !self.take_in(batch, revision, deadline) {
+                    removal.is_unread();
+                }
+                Ok(existed)
             }
             Err(error) => {
+                if matches!(error, Error::Uncertain(_)) {
+                    removal.is_unread();
+                }
                 // Whatever the backend says of a change that failed, a part may have been made.
                 if !matches!(error, Error::NotImplemented(_) | Error::Conflict { .. }) {
                     self.doubt();
@@ -267,18 +332,18 @@ impl Core {
 
     /// After a call that does not go through the kept flags.
     pub(super) fn note_answer(&self) {
-        if !self.keeps_flags() && self.health.state() != State::Live {
+        if self.options.read_mode == ReadMode::Fresh {
             self.health.verified(false);
         }
     }
 
     pub(super) fn note_failure(&self, error: &Error) {
-        if !self.keeps_flags() && matches!(error, Error::Unavailable(_)) {
-            self.health.failed(error, false, false);
+        if self.options.read_mode == ReadMode::Fresh && matches!(error, Error::Unavailable(_)) {
+            self.health.failed(error, true, false);
         }
     }
 }
 
-fn vanished() -> Error {
+pub(super) fn vanished() -> Error {
     Error::Unavailable("the flags have vanished from the backend, which is not believed to be empty".into())
 }

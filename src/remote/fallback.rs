@@ -1,5 +1,6 @@
 //! The last good snapshot in a flags file, for processes that start while the backend is not reached.
 
+use super::core::Core;
 use crate::sys::{self, ProcessLocal};
 use crate::{Batch, Durability, Error, FileFlagStore, FileOptions, FlagStore, Result, Snapshot};
 use std::ffi::OsString;
@@ -15,10 +16,23 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Flags are no secret to the owner alone.
 const MODE: u32 = 0o600;
 
-/// The flags of the file.
-pub(super) fn read(path: &Path, max_bytes: usize) -> Result<Snapshot> {
-    let options = FileOptions::new().read_only(true).must_exist(true).max_bytes(max_bytes);
-    FileFlagStore::open_with(path, options)?.list_all()
+/// Serves the flags of the file, if there is one, until the backend is reached; `false`: nothing is served.
+pub(super) fn serve(core: &Core, error: &Error) -> bool {
+    let Some(path) = &core.options.fallback_path else {
+        return false;
+    };
+    let options = FileOptions::new().read_only(true).must_exist(true).max_bytes(core.options.max_bytes);
+    let flags = FileFlagStore::open_with(path, options).and_then(|file| file.list_all());
+    match flags.and_then(|flags| core.install_fallback(flags)) {
+        Ok(()) => {
+            tracing::warn!("{error}: the flags of {} are served until the backend is reached", path.display());
+            true
+        }
+        Err(unreadable) => {
+            unreadable.log();
+            false
+        }
+    }
 }
 
 /// Writes the file, if no other process does.
@@ -87,7 +101,7 @@ impl Writer {
             Some(store) => store,
             None => {
                 let options = FileOptions::new().durability(Durability::Ordered).mode(MODE).max_bytes(self.max_bytes);
-                FileFlagStore::open_with(&self.path, options)?
+                FileFlagStore::open_uncreated(&self.path, options)?
             }
         };
         let mut batch = Batch::new();

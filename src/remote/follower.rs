@@ -2,7 +2,7 @@
 //! backend's word that it is.
 
 use super::core::Core;
-use super::fallback::Writer;
+use super::fallback::{self, Writer};
 use super::signal::Signal;
 use crate::background_thread::BackgroundThread;
 use crate::stop_token::StopToken;
@@ -31,7 +31,7 @@ pub(super) struct Follower {
     core: Arc<Core>,
     generation: ProcessGeneration,
     reader: BackgroundThread,
-    /// Taken when it is joined. Where it does not return from the backend it is left to itself.
+    /// Taken when it is joined.
     waiter: Option<JoinHandle<()>>,
     stop_waiter: Arc<StopToken>,
     waiter_ended: Arc<Signal>,
@@ -40,8 +40,9 @@ pub(super) struct Follower {
 impl Follower {
     pub(super) fn start(core: &Arc<Core>) -> io::Result<Self> {
         let reader = {
-            let core = Arc::clone(core);
-            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(stop))?
+            // Whatever the waiter asks for, even before the reader runs.
+            let (core, seen) = (Arc::clone(core), core.demand.count());
+            BackgroundThread::start("flagstore-remote", sys::STACK, move |stop| Reader::new(&core).run(seen, stop))?
         };
         let (stop_waiter, waiter_ended) = (Arc::new(StopToken::new()), Arc::new(Signal::default()));
         let waiter = {
@@ -65,22 +66,19 @@ impl Follower {
     pub(super) fn runs_here(&self) -> bool {
         self.generation.is_current()
     }
-}
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let waiter = self.waiter.take();
+    /// Ends its threads. A wait that does not return in time is left to itself.
+    pub(super) fn end(mut self) {
         if !self.runs_here() {
-            // A join would wait for ever.
-            return std::mem::forget(waiter);
+            return;
         }
+        self.stop_waiter.set();
         self.reader.stop(|| self.core.demand.raise());
-        let Some(waiter) = waiter else {
+        let Some(waiter) = self.waiter.take() else {
             return;
         };
-        self.stop_waiter.set();
-        let patience = Instant::now() + WAIT + self.core.options.call_timeout.unwrap_or_default();
-        while self.waiter_ended.count() == 0 && Instant::now() < patience {
+        let until = Instant::now() + WAIT + self.core.options.call_timeout.unwrap_or_default();
+        while self.waiter_ended.count() == 0 && Instant::now() < until {
             // It may not have begun with its wait yet.
             self.core.calls.wake();
             self.waiter_ended.wait(0, WAKE_INTERVAL);
@@ -88,6 +86,13 @@ impl Drop for Follower {
         if self.waiter_ended.count() != 0 {
             let _ = waiter.join();
         }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // In a forked child, where a join would wait for ever.
+        std::mem::forget(self.waiter.take());
     }
 }
 
@@ -105,10 +110,10 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
                         if revision == 0 || revision != core.backend_revision() {
                             core.demand.raise();
                         }
-                        stop.wait(SHORTEST_INTERVAL);
                     }
                     None => core.still_at(seen),
                 }
+                stop.wait(SHORTEST_INTERVAL);
             }
             Err(Error::NotImplemented(_)) => return,
             Err(_) => {
@@ -138,31 +143,33 @@ impl<'a> Reader<'a> {
         Self { core, failures: 0, fallback, write_at }
     }
 
-    fn run(mut self, stop: &StopToken) {
+    /// `seen`: the demands that need no read.
+    fn run(mut self, mut seen: u32, stop: &StopToken) {
         let core = self.core;
-        let mut seen = core.demand.count();
         let mut next = Instant::now() + if core.kept_is_live() { self.verify_interval() } else { Duration::ZERO };
         while !stop.is_set() {
             self.keep_fallback();
             let is_asked = core.demand.count() != seen;
             if !is_asked && Instant::now() < next {
-                core.update_serving();
                 core.demand.wait(seen, self.time_to_sleep(next));
                 continue;
             }
-            seen = core.demand.count();
             // A lost backend has its own delays.
             if self.failures == 0 {
                 sleep_until(Instant::now() + random_part(core.options.spread), stop);
             }
+            seen = core.demand.count();
             next = match core.refresh(core.deadline()) {
                 Ok(()) => {
                     self.failures = 0;
                     self.write_at = self.fallback.is_some().then(Instant::now);
                     Instant::now() + self.verify_interval()
                 }
-                Err(_) => {
+                Err(error) => {
                     self.failures += 1;
+                    if self.failures == 1 && !core.is_read() {
+                        fallback::serve(core, &error);
+                    }
                     let delay = retry_delay(self.failures, core.options.retry_max);
                     // Whoever asks meanwhile waits as long.
                     sleep_until(Instant::now() + delay, stop);
@@ -174,10 +181,9 @@ impl<'a> Reader<'a> {
 
     fn time_to_sleep(&self, next: Instant) -> Duration {
         let left = next.saturating_duration_since(Instant::now());
-        let expiry = self.core.time_to_expiry().unwrap_or(left);
         let write = self.write_at.map_or(left, |at| at.saturating_duration_since(Instant::now()));
         // Rounded up, so that nobody spins through the last millisecond.
-        left.min(expiry).min(write) + Duration::from_millis(1)
+        left.min(write) + Duration::from_millis(1)
     }
 
     /// Spread by a third, so that clients that began together do not stay together.

@@ -13,7 +13,8 @@ pub(super) struct Health {
     verified: AtomicU64,
     /// The failure that reads are told of while there is nothing to serve.
     last_error: ArcSwapOption<Error>,
-    loss_is_logged: AtomicBool,
+    /// It was reached once, and is not now; or the fallback file serves.
+    is_lost: AtomicBool,
     reconnects: AtomicU64,
     refreshes: AtomicU64,
 }
@@ -29,7 +30,7 @@ impl Health {
             start: Instant::now(),
             verified: AtomicU64::new(0),
             last_error: ArcSwapOption::empty(),
-            loss_is_logged: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
             reconnects: AtomicU64::new(0),
             refreshes: AtomicU64::new(0),
         }
@@ -71,43 +72,51 @@ impl Health {
         self.refreshes.fetch_add(1, SeqCst);
     }
 
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(SeqCst)
+    }
+
+    /// The flags are still the backend's.
+    pub(super) fn touch(&self) {
+        self.verified.store(self.start.elapsed().as_millis() as u64, SeqCst);
+    }
+
     /// The backend has said that the flags are its own.
     pub(super) fn verified(&self, logs: bool) {
         let age = self.age();
-        self.verified.store(self.start.elapsed().as_millis() as u64, SeqCst);
+        self.touch();
         if self.state() == State::Live {
             return;
         }
-        self.set_state(State::Live);
-        if self.last_error.swap(None).is_some() {
+        self.last_error.store(None);
+        if self.is_lost.swap(false, SeqCst) {
             self.reconnects.fetch_add(1, SeqCst);
+            if logs {
+                tracing::warn!("the backend is reached again after {} ms", age.as_millis());
+            }
         }
-        if self.loss_is_logged.swap(false, SeqCst) && logs {
-            tracing::warn!("the backend is reached again after {} ms", age.as_millis());
-        }
+        self.set_state(State::Live);
     }
 
-    /// The backend was not reached, or its flags have vanished. `has_flags`: there are some to be served.
-    pub(super) fn failed(&self, error: &Error, has_flags: bool, logs: bool) {
+    /// The backend was not reached, or its flags have vanished. `was_reached`: it had been before.
+    pub(super) fn failed(&self, error: &Error, was_reached: bool, logs: bool) {
         self.last_error.store(Some(error.clone().into()));
-        match self.state() {
-            State::Live | State::Stale if has_flags => self.set_state(State::Stale),
-            State::Fallback => {}
-            _ => self.set_state(State::Lost),
+        if self.state() == State::Live {
+            self.set_state(State::Stale);
         }
-        if logs && has_flags && !self.loss_is_logged.swap(true, SeqCst) {
+        if was_reached && !self.is_lost.swap(true, SeqCst) && logs {
             tracing::warn!("the backend is lost: {error}");
         }
     }
 
     /// The flags have vanished from where they were stored.
-    pub(super) fn set_lost(&self) {
+    pub(super) fn vanished(&self) {
         self.set_state(State::Lost);
     }
 
     /// The fallback file serves.
     pub(super) fn fall_back(&self) {
-        self.loss_is_logged.store(true, SeqCst);
+        self.is_lost.store(true, SeqCst);
         self.set_state(State::Fallback);
     }
 

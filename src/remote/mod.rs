@@ -7,6 +7,7 @@ mod pool;
 mod calls;
 mod changes;
 mod health;
+mod removals;
 mod core;
 mod fallback;
 mod follower;
@@ -14,7 +15,7 @@ mod follower;
 pub use backend::{Backend, Loaded};
 pub use options::{RemoteOptions, WhenLost};
 
-use self::core::{Core, KeptRef};
+use self::core::{Core, KeptRef, vanished};
 use crate::stop_token::StopToken;
 use crate::sys::{self, ForkSafeMutex};
 use crate::value::StoredValue;
@@ -70,6 +71,8 @@ pub struct RemoteFlagStore {
     follower: ArcSwapOption<Follower>,
     starting: ForkSafeMutex,
     has_warned: AtomicBool,
+    /// How long the end of the store waits for calls that are under way.
+    patience: Duration,
 }
 
 impl RemoteFlagStore {
@@ -89,11 +92,14 @@ impl RemoteFlagStore {
     /// [`Error::Unavailable`], or the backend's own error, if the first snapshot of a watched store did not come in time
     /// and there is no fallback file; the backend has been closed then.
     pub fn open_with(backend: impl Backend + 'static, options: RemoteOptions) -> Result<Self> {
-        let store = Self {
+        let patience = options.call_timeout.unwrap_or_default();
+        let mut store = Self {
             core: Arc::new(Core::new(Box::new(backend), options)),
             follower: ArcSwapOption::empty(),
             starting: ForkSafeMutex::new(),
             has_warned: AtomicBool::new(false),
+            // An open that fails ends in time.
+            patience: Duration::ZERO,
         };
         if store.core.is_watched() {
             if !store.core.options.lazy {
@@ -101,33 +107,30 @@ impl RemoteFlagStore {
             }
             store.is_followed();
         }
+        store.patience = patience;
         Ok(store)
     }
 
     /// Reads the first snapshot, or the fallback file's.
     fn read_first(&self) -> Result<()> {
-        let options = &self.core.options;
-        let until = Instant::now() + options.open_timeout;
-        let error = loop {
-            let deadline = options.call_timeout.map(|timeout| until.min(Instant::now() + timeout));
-            match self.core.refresh(deadline) {
-                Ok(()) => return Ok(()),
-                Err(error @ Error::Unavailable(_)) if Instant::now() + RETRY_INTERVAL < until => {
-                    tracing::debug!("{error}: trying again");
+        let result = self.refresh_by(Instant::now().checked_add(self.core.options.open_timeout));
+        result.or_else(|error| if fallback::serve(&self.core, &error) { Ok(()) } else { Err(error) })
+    }
+
+    /// Reads the flags, by as many calls as it takes.
+    fn refresh_by(&self, deadline: Option<Instant>) -> Result<()> {
+        loop {
+            let of_call = self.core.deadline();
+            match self.core.refresh(deadline.min(of_call).or(deadline).or(of_call)) {
+                Err(Error::Unavailable(message))
+                    if deadline.is_none_or(|deadline| Instant::now() + RETRY_INTERVAL < deadline) =>
+                {
+                    tracing::debug!("{message}: trying again");
                     sys::sleep(RETRY_INTERVAL);
                 }
-                Err(error) => break error,
+                result => return result,
             }
-        };
-        let Some(path) = &options.fallback_path else {
-            return Err(error);
-        };
-        let flags = fallback::read(path, options.max_bytes).map_err(|unreadable| {
-            unreadable.log();
-            error.clone()
-        })?;
-        tracing::warn!("{error}: the flags of {} are served until the backend is reached", path.display());
-        self.core.install_fallback(flags)
+        }
     }
 
     /// Whether threads of this process follow the backend; starts them if need be.
@@ -142,9 +145,11 @@ impl RemoteFlagStore {
         if runs(&self.follower.load()) {
             return true;
         }
-        self.core.calls.note_fork();
+        if self.core.calls.note_fork().is_err() {
+            return false;
+        }
         if self.follower.load().is_some() {
-            self.core.health.forked();
+            self.core.forked();
         }
         match Follower::start(&self.core) {
             Ok(follower) => {
@@ -234,10 +239,11 @@ impl RemoteFlagStore {
 
 impl Drop for RemoteFlagStore {
     fn drop(&mut self) {
-        let core = &self.core;
-        core.calls.note_fork();
-        drop(self.follower.swap(None));
-        core.calls.close(follower::WAIT + core.options.call_timeout.unwrap_or_default());
+        let _ = self.core.calls.note_fork();
+        if let Some(follower) = self.follower.swap(None).and_then(Arc::into_inner) {
+            follower.end();
+        }
+        self.core.calls.close(self.patience);
     }
 }
 
@@ -260,36 +266,25 @@ impl FlagStore for RemoteFlagStore {
 
     fn set(&self, key: &str, value: Value) -> Result<()> {
         self.check_writable()?;
-        let core = &self.core;
-        let (deadline, wants_revision) = (core.deadline(), core.is_watched());
-        let batch = Batch::of(key, Some(value.clone()));
+        let (batch, wants_revision) = (Batch::of(key, Some(value.clone())), self.core.is_read());
         let key = key.to_owned();
         let set = move |backend: &dyn Backend| changes::set(backend, &key, &value, wants_revision);
-        let result = core.calls.call(Purpose::Change, deadline, set);
-        core.finish(&batch, result, deadline)
+        self.core.change(&batch, move |backend| Ok((set(backend)?, true))).map(drop)
     }
 
     fn delete(&self, key: &str) -> Result<bool> {
         self.check_writable()?;
-        let core = &self.core;
-        let (deadline, batch) = (core.deadline(), Batch::of(key, None));
-        let key = key.to_owned();
-        let result = core.calls.call(Purpose::Change, deadline, move |backend| backend.delete(&key));
-        match result {
-            Ok(false) if !core.keeps(&batch) => {
-                core.note_answer();
-                Ok(false)
-            }
-            Ok(existed) => core.finish(&batch, Ok(0), deadline).map(|()| existed),
-            Err(error) => core.finish(&batch, Err(error), deadline).map(|()| false),
-        }
+        let (batch, key) = (Batch::of(key, None), key.to_owned());
+        self.core.change(&batch, move |backend| Ok((0, backend.delete(&key)?)))
     }
 
     fn list_all(&self) -> Result<Snapshot> {
         match self.current()? {
             Some(kept) => Ok(kept.flags.clone()),
             None => {
-                let flags = self.ask(changes::list)?;
+                // Lost is not empty.
+                let gone = || if self.core.may_be_empty() { Ok(Snapshot::default()) } else { Err(vanished()) };
+                let flags = self.ask(changes::list)?.map_or_else(gone, Ok)?;
                 match flags.bytes() > self.core.options.max_bytes {
                     true => Err(Error::TooLarge { path: None, key: None }),
                     false => Ok(flags),
@@ -308,7 +303,8 @@ impl FlagStore for RemoteFlagStore {
 
     fn commit(&self, batch: &Batch) -> Result<()> {
         self.check_writable()?;
-        self.core.commit(batch)
+        let sent = batch.clone();
+        self.core.change(batch, move |backend| Ok((changes::commit(backend, &sent)?, true))).map(drop)
     }
 
     fn revision(&self) -> Result<u64> {
@@ -328,12 +324,12 @@ impl FlagStore for RemoteFlagStore {
         let core = &self.core;
         // In a forked child it is known only then.
         let _ = core.is_watched() && self.is_followed();
-        Ok(core.health.status(core.changes.revision(), core.is_watched()))
+        Ok(core.status())
     }
 
     fn sync(&self, deadline: Option<Instant>) -> Result<()> {
         match self.core.is_watched() {
-            true => self.core.refresh(deadline),
+            true => self.refresh_by(deadline),
             false => Ok(()),
         }
     }

@@ -2,14 +2,13 @@
 
 use super::signal::Signal;
 use crate::sys;
-use std::cell::Cell;
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
-use std::{io, ptr};
 
 /// One call of the backend.
 pub(super) struct Job {
@@ -88,21 +87,12 @@ struct Queue {
     is_stopped: bool,
 }
 
-thread_local! {
-    /// The pool that this thread works for.
-    static OWN_POOL: Cell<*const Pool> = const { Cell::new(ptr::null()) };
-}
-
 impl Pool {
     /// Of a backend whose calls may overlap.
     pub(super) const WORKERS: usize = 16;
 
     pub(super) fn new(most: usize) -> Self {
         Self { most, queue: Mutex::default(), ready: Condvar::new(), abandoned: AtomicUsize::new(0) }
-    }
-
-    pub(super) fn is_own_worker(&self) -> bool {
-        OWN_POOL.get() == ptr::from_ref(self)
     }
 
     /// Whether all workers are inside calls whose callers have given up.
@@ -144,7 +134,6 @@ impl Pool {
     }
 
     fn work(&self, late: &Signal) {
-        OWN_POOL.set(ptr::from_ref(self));
         while let Some(job) = self.next() {
             if job.run() {
                 self.abandoned.fetch_sub(1, SeqCst);

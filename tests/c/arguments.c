@@ -1,6 +1,7 @@
 /* run: plain valgrind sanitizers */
 /* Every exported function with NULL, text that is not UTF-8 and handles of another kind: FLAGSTORE_INVALID_ARGUMENT,
    or the neutral answer where there is no error argument; never a crash. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 /* The condition calls with `error`, once to an object and once NULL. */

@@ -313,6 +313,15 @@ static inline flagstore_t *open_watched(flagstore_error_t **error) {
     return open_mode(FLAGS_FILE, FLAGSTORE_READ_WATCHED, FLAGSTORE_SYNC_NONE, error);
 }
 static inline flagstore_t *open_custom(flagstore_error_t **error) { return open_forwarding(open_file(error), error); }
+static inline flagstore_t *open_custom_fresh(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_FRESH, error);
+}
+static inline flagstore_t *open_custom_checked(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_CHECKED, error);
+}
+static inline flagstore_t *open_custom_watched(flagstore_error_t **error) {
+    return open_forwarding_all(flagstore_memory_open(error), FLAGSTORE_READ_WATCHED, error);
+}
 
 /* A store over two others, which it takes over. */
 static inline flagstore_t *open_over(flagstore_t *top, flagstore_t *bottom, size_t write_to,
@@ -349,6 +358,11 @@ static const struct store_kind STORE_KINDS[] = {
     {"custom", open_custom},
     {"file over file", open_file_over_file},
     {"memory over file", open_memory_over_file},
+#ifndef NO_REMOTE_KINDS /* where they would take long, or do not log as others do */
+    {"custom fresh", open_custom_fresh},
+    {"custom checked", open_custom_checked},
+    {"custom watched", open_custom_watched},
+#endif
 };
 #endif
 

@@ -1,5 +1,6 @@
 /* run: plain */
 /* A long life leaves the resident size flat: whatever the calls hand out and the caller frees is gone. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 #include <malloc.h>

@@ -1,5 +1,6 @@
 /* run: plain valgrind sanitizers */
 /* The log: each error once, before the call returns, to whom it was asked for; and otherwise nothing at all. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 #include <sys/auxv.h>

@@ -1,6 +1,7 @@
 /* run: odd */
 /* Odd machines 14: a thread that is cancelled inside a call ends after the call has returned, with its work done; the
    process goes on, and so do the store, its lock and its watches. Each case is a process of its own: what should not be ends it. */
+#define NO_REMOTE_KINDS
 #include "queued.h"
 
 enum { ROUNDS = 20, LONG_MS = 60000 };

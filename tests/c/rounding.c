@@ -1,6 +1,7 @@
 /* run: plain sanitizers */
 /* Doubles are the nearest and the shortest, and the host's floating-point environment its own, however it is set.
    valgrind does not model every mode, so this is not run under it. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 #include <fenv.h>

@@ -1,5 +1,6 @@
 /* run: plain checked valgrind sanitizers */
 /* Threads and processes on one store: no change is lost, and no reader sees half of one. */
+#define NO_REMOTE_KINDS
 #include "check.h"
 
 #include <pthread.h>

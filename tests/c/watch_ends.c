@@ -1,5 +1,6 @@
 /* run: plain valgrind sanitizers */
 /* How watches end: freed at any time, in any order, in their own callback, and in a forked child. */
+#define NO_REMOTE_KINDS
 #include "recorder.h"
 
 static void a_thread_lives_as_long_as_its_watch(flagstore_t *store) {

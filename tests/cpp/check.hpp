@@ -3,6 +3,7 @@
 #ifndef CHECK_HPP
 #define CHECK_HPP
 
+#include "engine.hpp"
 #include "flagstore.hpp"
 
 #include <chrono>
@@ -174,6 +175,13 @@ private:
     flagstore::store below_;
 };
 
+/* A remote engine with everything, in each read mode. */
+inline flagstore::store open_engine(std::int32_t read_mode) {
+    flagstore::remote_options options;
+    options.call_timeout(std::chrono::minutes(1)).open_timeout(std::chrono::minutes(1)).read_mode = read_mode;
+    return flagstore::store::custom(complete::of(std::make_shared<engine>()), options);
+}
+
 inline flagstore::store open_cached(const std::string &path, std::int32_t read_mode) {
     flagstore::file_options options;
     options.read_mode = read_mode;
@@ -194,6 +202,17 @@ static const kind KINDS[] = {
     {"backend", [](const directory &here) {
          return flagstore::store::custom(std::unique_ptr<flagstore::backend>(
              new forwarding(flagstore::store::file(here / "flags.json"))));
+     }},
+    {"basic", [](const directory &) {
+         flagstore::remote_options options;
+         options.call_timeout(std::chrono::minutes(1));
+         return flagstore::store::custom(basic::of(std::make_shared<engine>()), options);
+     }},
+    {"engine", [](const directory &) { return open_engine(FLAGSTORE_READ_FRESH); }},
+    {"engine checked", [](const directory &) { return open_engine(FLAGSTORE_READ_CHECKED); }},
+    {"engine watched", [](const directory &) { return open_engine(FLAGSTORE_READ_WATCHED); }},
+    {"layered", [](const directory &) {
+         return flagstore::store::layered({flagstore::store::memory(), flagstore::store::memory()});
      }},
 };
 

@@ -22,6 +22,46 @@ public:
     std::vector<std::pair<std::string, std::string>> list_all() override { return {}; }
 };
 
+class complete final : public flagstore::backend,
+                       public flagstore::committer,
+                       public flagstore::loader,
+                       public flagstore::waiter {
+public:
+    flagstore::optional<std::string> get(const std::string &) override { return {}; }
+    void set(const std::string &, const std::string &) override {}
+    bool remove(const std::string &) override { return false; }
+    std::vector<std::pair<std::string, std::string>> list_all() override { return {}; }
+    bool concurrent() const noexcept override { return true; }
+    void forked() noexcept override {}
+    std::uint64_t commit(const flagstore::batch &changes) override { return changes.clears(); }
+    flagstore::loaded load(std::uint64_t seen) override {
+        if (seen)
+            return flagstore::loaded::same();
+        return flagstore::json_equal("1", "1") ? flagstore::loaded(list_all(), 1) : flagstore::loaded::gone();
+    }
+    flagstore::optional<std::uint64_t> wait(std::uint64_t seen, std::chrono::milliseconds) override { return seen + 1; }
+    void wake() noexcept override {}
+};
+
+bool elsewhere(flagstore::store &flags) {
+    flagstore::remote_options options;
+    options.open_timeout(std::chrono::seconds(1)).call_timeout(std::chrono::duration<double>(0.5));
+    options.max_stale(std::chrono::hours(1)).verify(std::chrono::minutes(1)).spread(std::chrono::nanoseconds(1));
+    options.retry_max(std::chrono::milliseconds(1)).fallback("flags.json").read_mode = FLAGSTORE_READ_WATCHED;
+    options.when_lost = FLAGSTORE_LOST_FAIL;
+    flags = flagstore::store::custom(std::unique_ptr<complete>(new complete), options);
+    flags = flagstore::store::custom(std::unique_ptr<complete>(new complete));
+    const std::vector<flagstore::store::layer> layers{flags, flagstore::store::memory()};
+    flags = flagstore::store::layered(layers, 1);
+    flags = flagstore::store::layered({flags, flagstore::store::memory()});
+    flags.sync();
+    flags.sync(1);
+    flags.sync(std::chrono::seconds(1));
+    const flagstore::status status = flags.status();
+    return status.state == FLAGSTORE_STATE_LIVE && status.age() < std::chrono::seconds(1)
+           && options.capi().fallback_path;
+}
+
 bool text_of_every_kind(flagstore::store &flags) {
     const std::string string("key");
     flags.set(string, "1");
@@ -70,7 +110,8 @@ int main() {
                           && numbers<unsigned>(flags) && numbers<long>(flags) && numbers<unsigned long>(flags)
                           && numbers<long long>(flags) && numbers<unsigned long long>(flags) && numbers<float>(flags)
                           && numbers<double>(flags) && numbers<long double>(flags);
-    return read && numbered && text_of_every_kind(flags) && changes(flags) && flagstore::is_compatible()
+    return read && numbered && text_of_every_kind(flags) && changes(flags) && elsewhere(flags)
+           && flagstore::is_compatible()
            && flagstore::has_feature("file") && *flagstore::version()
            && *flagstore::error(FLAGSTORE_IO, "message", 2).name();
 }

@@ -23,6 +23,28 @@ var kinds = []struct {
 	{"file checked", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Checked) }},
 	{"file watched", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Watched) }},
 	{"backend", openForward},
+	{"basic", func(t *testing.T) (*flagstore.Store, error) {
+		return flagstore.OpenBackendWith(basic{newEngine()}, remote(flagstore.Fresh))
+	}},
+	{"engine", func(t *testing.T) (*flagstore.Store, error) {
+		return flagstore.OpenBackendWith(complete{basic{newEngine()}}, remote(flagstore.Fresh))
+	}},
+	{"engine checked", func(t *testing.T) (*flagstore.Store, error) {
+		return flagstore.OpenBackendWith(complete{basic{newEngine()}}, remote(flagstore.Checked))
+	}},
+	{"engine watched", func(t *testing.T) (*flagstore.Store, error) {
+		return flagstore.OpenBackendWith(complete{basic{newEngine()}}, remote(flagstore.Watched))
+	}},
+	{"layered", func(t *testing.T) (*flagstore.Store, error) {
+		return flagstore.OpenLayered(0, openMemory(t), openMemory(t))
+	}},
+}
+
+func openMemory(t *testing.T) *flagstore.Store {
+	store, err := flagstore.OpenMemory()
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	return store
 }
 
 func flagFile(t *testing.T) string { return filepath.Join(t.TempDir(), "flags.json") }

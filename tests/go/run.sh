@@ -46,4 +46,5 @@ else
     [ "${FLAGSTORE_TESTS:-}" != all ] || exit 1
 fi
 echo "go: the contract on each kind of store, errors, file options, snapshots, batches, changes, contexts, closing," \
-    "backends, 64 goroutines, leaks, examples; once more with -race; without cgo; by pkg-config"
+    "backends with and without options, layers, 64 goroutines, leaks, examples; once more with -race; without cgo; by" \
+    "pkg-config"
