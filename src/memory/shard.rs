@@ -98,7 +98,7 @@ impl Shard {
     /// Spreads the lower half of the hash over the slots.
     #[inline(always)]
     fn first_slot(&self, hash: u64) -> usize {
-        (u64::from(hash as u32) * self.0.len() as u64 >> 32) as usize
+        ((u64::from(hash as u32) * self.0.len() as u64) >> 32) as usize
     }
 
     #[inline(always)]
