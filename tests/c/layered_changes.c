@@ -280,8 +280,8 @@ static void a_sync_is_for_all_layers(void) {
         CHECK_GET(json, store, "other");
     }
     set_lost(&engine, 1);
-    CHECK(!flagstore_sync(store, 20000, &error));
-    CHECK_ERROR(FLAGSTORE_UNAVAILABLE, "not reached", error);
+    CHECK(!flagstore_sync(store, 20, &error)); /* however long it tries */
+    CHECK_ERROR(FLAGSTORE_UNAVAILABLE, NULL, error);
     CHECK(!flagstore_sync(store, -2, &error));
     CHECK_ERROR(FLAGSTORE_INVALID_ARGUMENT, "timeout_ms", error);
     flagstore_free(store), flagstore_free(inner), flagstore_free(top), flagstore_free(file), flagstore_free(elsewhere);
