@@ -162,3 +162,35 @@ fn apply_group(document: &Document, group: &[Arc<Request>], options: &FileOption
     let edited = total.map(|total| document.edited(&total, options.cache_limit())).transpose()?.flatten();
     Ok(GroupOutcome { outcomes, edited })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use queue::{Admission, Leader};
+    use std::path::Path;
+
+    #[test]
+    fn a_leader_waits_for_as_many_as_came_the_last_time() {
+        let lock_path = Path::new("/nowhere/.flags.json.lock");
+        let request = || Arc::new(Request::new("/nowhere/flags.json".into(), FileOptions::new(), Batch::new(), false));
+        let leader = |request: &Arc<Request>| match Leader::wait(lock_path, request, None) {
+            Admission::Leader(leader) => leader,
+            _ => panic!("nobody else wants the lock"),
+        };
+        let first = leader(&request());
+        assert!(!first.is_smaller_than_last(), "there was none");
+        let second = request();
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert!(matches!(Leader::wait(lock_path, &second, None), Admission::Completed)));
+            while first.claim_group().len() < 2 {
+                std::thread::yield_now();
+            }
+            first.claim_group().iter().for_each(|request| request.complete(Ok(false)));
+            drop(first);
+        });
+        let alone = leader(&request());
+        assert!(alone.is_smaller_than_last());
+        drop(alone);
+        assert!(!leader(&request()).is_smaller_than_last(), "the last was alone");
+    }
+}
