@@ -121,7 +121,8 @@ impl RemoteFlagStore {
     fn refresh_by(&self, deadline: Option<Instant>) -> Result<()> {
         loop {
             let of_call = self.core.deadline();
-            match self.core.refresh(deadline.min(of_call).or(deadline).or(of_call)) {
+            // Without a deadline of calls all are made in their callers' threads, one at a time; so is this.
+            match self.core.refresh(of_call.map(|of_call| deadline.map_or(of_call, |deadline| deadline.min(of_call)))) {
                 Err(Error::Unavailable(message))
                     if deadline.is_none_or(|deadline| Instant::now() + RETRY_INTERVAL < deadline) =>
                 {

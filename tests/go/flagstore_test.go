@@ -22,6 +22,13 @@ var kinds = []struct {
 	{"file", func(t *testing.T) (*flagstore.Store, error) { return flagstore.OpenFile(flagFile(t)) }},
 	{"file checked", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Checked) }},
 	{"file watched", func(t *testing.T) (*flagstore.Store, error) { return openCached(t, flagstore.Watched) }},
+	{"memory over file", func(t *testing.T) (*flagstore.Store, error) {
+		memory, err := flagstore.OpenMemory()
+		must(t, err)
+		file, err := openCached(t, flagstore.Fresh)
+		must(t, err)
+		return flagstore.OpenLayered(1, memory, file)
+	}},
 	{"backend", openForward},
 	{"basic", func(t *testing.T) (*flagstore.Store, error) {
 		return flagstore.OpenBackendWith(basic{newEngine()}, remote(flagstore.Fresh))
