@@ -1,14 +1,14 @@
 //! Threads that call the backend for those who have a deadline.
 
 use super::signal::Signal;
-use crate::sys;
+use crate::sys::{self, ForkSafeMutex, ForkSafeMutexGuard};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One call of the backend.
 pub(super) struct Job {
@@ -22,6 +22,9 @@ const RUNNING: u32 = 1;
 const DONE: u32 = 2;
 /// Its caller has given up.
 const ABANDONED: u32 = 3;
+
+/// How long a worker without a job sleeps at a time.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// What became of a job by its deadline.
 pub(super) enum Outcome {
@@ -74,7 +77,11 @@ pub(super) struct Pool {
     /// How many workers it may have.
     most: usize,
     queue: Mutex<Queue>,
-    ready: Condvar,
+    /// Held by whoever takes the queue's own lock, which so is always free. ThreadSanitizer sees this order of threads,
+    /// but not that by std's locks.
+    entry: ForkSafeMutex,
+    /// Raised when there is a job.
+    ready: Signal,
     /// Jobs under way whose callers have given up.
     abandoned: AtomicUsize,
 }
@@ -92,7 +99,13 @@ impl Pool {
     pub(super) const WORKERS: usize = 16;
 
     pub(super) fn new(most: usize) -> Self {
-        Self { most, queue: Mutex::default(), ready: Condvar::new(), abandoned: AtomicUsize::new(0) }
+        Self {
+            most,
+            queue: Mutex::default(),
+            entry: ForkSafeMutex::new(),
+            ready: Signal::default(),
+            abandoned: AtomicUsize::new(0),
+        }
     }
 
     /// Whether all workers are inside calls whose callers have given up.
@@ -103,7 +116,7 @@ impl Pool {
     /// Has a worker run the job. `late` is raised when a job ends after its deadline.
     pub(super) fn run(self: &Arc<Self>, job: &Arc<Job>, deadline: Instant, late: &Arc<Signal>) -> Outcome {
         {
-            let mut queue = lock(&self.queue);
+            let (_entry, mut queue) = self.lock();
             if queue.idle <= queue.jobs.len() && queue.workers.len() < self.most {
                 let (pool, late) = (Arc::clone(self), Arc::clone(late));
                 match sys::spawn("flagstore-call", sys::STACK, Box::new(move || pool.work(&late))) {
@@ -114,12 +127,12 @@ impl Pool {
             }
             queue.jobs.push_back(Arc::clone(job));
         }
-        self.ready.notify_one();
+        self.ready.raise_one();
         if job.is_done_by(deadline) {
             return Outcome::Done;
         }
         if job.state.compare_exchange(WAITING, ABANDONED, SeqCst, SeqCst).is_ok() {
-            lock(&self.queue).jobs.retain(|queued| !Arc::ptr_eq(queued, job));
+            self.lock().1.jobs.retain(|queued| !Arc::ptr_eq(queued, job));
             return Outcome::NotBegun;
         }
         // Counted first: the worker subtracts what it finds abandoned.
@@ -144,29 +157,38 @@ impl Pool {
 
     /// `None`: the pool is stopped.
     fn next(&self) -> Option<Arc<Job>> {
-        let mut queue = lock(&self.queue);
-        queue.idle += 1;
+        self.lock().1.idle += 1;
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                queue.idle -= 1;
-                return Some(job);
+            let raised = self.ready.count();
+            {
+                let (_entry, mut queue) = self.lock();
+                if let Some(job) = queue.jobs.pop_front() {
+                    queue.idle -= 1;
+                    return Some(job);
+                }
+                if queue.is_stopped {
+                    return None;
+                }
             }
-            if queue.is_stopped {
-                return None;
-            }
-            queue = self.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            self.ready.wait(raised, IDLE);
         }
+    }
+
+    fn lock(&self) -> (Option<ForkSafeMutexGuard<'_>>, MutexGuard<'_, Queue>) {
+        // In this order, and the other way round when they are dropped.
+        let entry = self.entry.lock();
+        (entry, lock(&self.queue))
     }
 
     /// Ends each worker after its job.
     pub(super) fn stop(&self) {
-        lock(&self.queue).is_stopped = true;
-        self.ready.notify_all();
+        self.lock().1.is_stopped = true;
+        self.ready.raise();
     }
 
     /// Waits for the workers' end; not for that of the thread which calls this.
     pub(super) fn join(&self) {
-        let workers = std::mem::take(&mut lock(&self.queue).workers);
+        let workers = std::mem::take(&mut self.lock().1.workers);
         for worker in workers.into_iter().filter(|worker| !sys::is_current_thread(worker)) {
             let _ = worker.join();
         }

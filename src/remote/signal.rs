@@ -17,6 +17,12 @@ impl Signal {
         sys::futex_wake_all(&self.0);
     }
 
+    /// The same for one sleeper.
+    pub(super) fn raise_one(&self) {
+        self.0.fetch_add(1, SeqCst);
+        sys::futex_wake_one(&self.0);
+    }
+
     /// Sleeps while it was not raised again; may also wake for no reason.
     pub(super) fn wait(&self, count: u32, timeout: Duration) {
         sys::futex_wait(&self.0, count, Some(timeout));

@@ -27,8 +27,8 @@ pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
 pub(crate) use hazard_arc::{HazardArc, HazardGuard, Shared};
 pub(crate) use linux::{
-    coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, is_local, process_random, share_lock,
-    sync_file_system, thread_number,
+    coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, futex_wake_one, is_local, process_random,
+    share_lock, sync_file_system, thread_number,
 };
 #[cfg(feature = "capi")]
 pub(crate) use linux::{is_privileged, is_unmapped};

@@ -13,7 +13,7 @@ pub(crate) use attributes::copy_attributes;
 pub(crate) use file_system::{coarse_clock, file_times, is_local, sync_file_system};
 #[cfg(feature = "capi")]
 pub(crate) use futex::is_unmapped;
-pub(crate) use futex::{futex_wait, futex_wake_all};
+pub(crate) use futex::{futex_wait, futex_wake_all, futex_wake_one};
 #[cfg(feature = "capi")]
 pub(crate) use process::is_privileged;
 pub(crate) use process::process_random;
