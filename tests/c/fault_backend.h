@@ -293,7 +293,7 @@ static inline flagstore_t *open_table(flagstore_backend_t table, flagstore_remot
     return store;
 }
 
-static inline flagstore_t *open_over(struct backend *backend, int32_t read_mode) {
+static inline flagstore_t *open_over_backend(struct backend *backend, int32_t read_mode) {
     return open_table(table_of(backend), options_of(read_mode));
 }
 

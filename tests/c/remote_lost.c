@@ -38,7 +38,7 @@ static void the_last_snapshot_is_served_while_it_is_lost(void) {
         struct engine *engine = new_engine();
         struct backend *backend = new_backend(engine);
         engine_set(engine, "flag", "1");
-        flagstore_t *store = open_over(backend, WATCHED);
+        flagstore_t *store = open_over_backend(backend, WATCHED);
         CHECK_EVENTUALLY(state_of(store).push == FLAGSTORE_PUSH_ANNOUNCED || NOW(backend->calls[OP_WAIT]) > 0);
         start_counting();
         lose(backend, codes[i]);
@@ -93,7 +93,7 @@ static void sync_waits_until_it_is_back(void) {
     struct backend *backend = new_backend(engine);
     flagstore_error_t *error = GARBAGE;
     engine_set(engine, "flag", "1");
-    flagstore_t *store = open_over(backend, WATCHED);
+    flagstore_t *store = open_over_backend(backend, WATCHED);
     lose(backend, FLAGSTORE_UNAVAILABLE);
     engine_set(engine, "flag", "2");
     CHECK(!flagstore_sync(store, 0, &error));
@@ -144,7 +144,7 @@ static void a_store_that_says_that_it_is_empty_is_believed(void) {
     struct engine *engine = new_engine();
     struct backend *backend = new_backend(engine);
     engine_set(engine, "flag", "1");
-    flagstore_t *store = open_over(backend, WATCHED);
+    flagstore_t *store = open_over_backend(backend, WATCHED);
     engine_set(engine, "flag", NULL);
     CHECK_EVENTUALLY(reads_as(store, "flag", NULL));
     CHECK_INT(FLAGSTORE_STATE_LIVE, state_of(store).state);
@@ -158,7 +158,7 @@ static void an_unanswered_delete_of_the_last_flag_is_no_loss(void) {
     struct backend *backend = new_backend(engine);
     flagstore_error_t *error = GARBAGE;
     engine_set(engine, "flag", "1");
-    flagstore_t *store = open_over(backend, WATCHED);
+    flagstore_t *store = open_over_backend(backend, WATCHED);
     FAULT(backend, OP_LOAD, is_half, 1);
     FAULT(backend, OP_REMOVE, comes_late, 1);
     FAULT(backend, OP_REMOVE, code, FLAGSTORE_UNCERTAIN);
@@ -218,7 +218,7 @@ static void a_wait_that_returns_at_once_is_not_asked_all_the_time(void) {
         FAULT(backend, OP_WAIT, lies, lie);
         engine_set(engine, "flag", "1");
         clock_gettime(CLOCK_MONOTONIC, &start);
-        flagstore_t *store = open_over(backend, WATCHED);
+        flagstore_t *store = open_over_backend(backend, WATCHED);
         CHECK_EVENTUALLY(NOW(backend->calls[OP_WAIT]) >= 10);
         CHECK_GET("1", store, "flag");
         int waits = NOW(backend->calls[OP_WAIT]), loads = NOW(backend->calls[OP_LOAD]);
@@ -236,7 +236,7 @@ static void a_wait_that_fails_is_made_up_for_by_looking(void) {
     struct backend *backend = new_backend(engine);
     FAULT(backend, OP_WAIT, code, FLAGSTORE_BACKEND);
     engine_set(engine, "flag", "1");
-    flagstore_t *store = open_over(backend, WATCHED);
+    flagstore_t *store = open_over_backend(backend, WATCHED);
     engine_set(engine, "flag", "2");
     CHECK_EVENTUALLY(reads_as(store, "flag", "2"));
     CHECK_INT(FLAGSTORE_STATE_LIVE, state_of(store).state);

@@ -10,7 +10,7 @@ enum { FRESH = FLAGSTORE_READ_FRESH, CHECKED = FLAGSTORE_READ_CHECKED, WATCHED =
 static void a_fresh_read_asks_for_its_flag(void) {
     struct engine *engine = new_engine();
     struct backend *backend = new_backend(engine);
-    flagstore_t *store = open_over(backend, FRESH);
+    flagstore_t *store = open_over_backend(backend, FRESH);
     SET(store, "flag", "1");
     for (int i = 1; i < 5; i++) {
         CHECK_GET("1", store, "flag");
@@ -25,7 +25,7 @@ static void a_checked_read_asks_whether_it_is_the_same(void) {
     struct engine *engine = new_engine();
     struct backend *backend = new_backend(engine);
     engine_set(engine, "flag", "1");
-    flagstore_t *store = open_over(backend, CHECKED);
+    flagstore_t *store = open_over_backend(backend, CHECKED);
     for (int i = 1; i < 5; i++) {
         CHECK_GET("1", store, "flag");
         CHECK_INT(i, NOW(backend->calls[OP_LOAD]));
@@ -45,7 +45,7 @@ static void a_watched_read_asks_nothing(void) {
     struct backend *backend = new_backend(engine);
     engine_set(engine, "flag", "true");
     engine_set(engine, "\xc3\xbc", "1");
-    flagstore_t *store = open_over(backend, WATCHED);
+    flagstore_t *store = open_over_backend(backend, WATCHED);
     CHECK_EVENTUALLY(NOW(backend->calls[OP_WAIT]) > 0);
     int calls = count_backend_calls(backend);
     for (int i = 0; i < 100; i++) {
@@ -246,7 +246,7 @@ static void after_sync_reads_see_what_was_finished_before(void) {
     struct backend *backends[3] = {new_backend(engine), new_backend(engine), backend};
     for (int32_t mode = FRESH; mode <= WATCHED; mode++) {
         stores[1 + mode] = open_mode(FLAGS_FILE, mode, FLAGSTORE_SYNC_NONE, NULL);
-        stores[4 + mode] = open_over(backends[mode], mode);
+        stores[4 + mode] = open_over_backend(backends[mode], mode);
     }
     for (int i = 0; i < 20; i++) {
         char text[16];

@@ -146,7 +146,7 @@ static void with_commit_a_batch_is_all_or_nothing(void) {
         struct engine *engine = new_engine();
         struct backend *backend = new_backend(engine);
         engine_set(engine, "a", "1.0");
-        flagstore_t *store = open_over(backend, mode);
+        flagstore_t *store = open_over_backend(backend, mode);
         CHECK_INT(FLAGSTORE_CONFLICT, commit_three(store, "2"));
         CHECK_INT(FLAGSTORE_CONFLICT, commit_three(store, NULL));
         FAULT(backend, OP_COMMIT, code, FLAGSTORE_UNAVAILABLE);
@@ -201,7 +201,7 @@ static void nonsense_is_never_served(void) {
             struct backend *backend = new_backend(engine);
             flagstore_error_t *error = GARBAGE;
             engine_set(engine, "flag", "1");
-            flagstore_t *store = open_over(backend, mode);
+            flagstore_t *store = open_over_backend(backend, mode);
             FAULT(backend, OP_GET, reply, replies[i]);
             if (!is_good_in_a_list) FAULT(backend, OP_LOAD, reply, replies[i]);
             engine_set(engine, "flag", "2");
@@ -227,7 +227,7 @@ static void a_lie_ends_with_the_liar(void) {
         struct engine *engine = new_engine();
         struct backend *backend = new_backend(engine);
         engine_set(engine, "flag", "1");
-        flagstore_t *store = open_over(backend, mode);
+        flagstore_t *store = open_over_backend(backend, mode);
         CHECK_GET("1", store, "flag");
         FAULT(backend, OP_LOAD, lies, mode != FRESH); /* says same */
         FAULT(backend, OP_SET, lies, 1);
