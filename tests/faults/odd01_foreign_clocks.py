@@ -9,7 +9,7 @@ from collections import Counter
 
 import common
 import flagstore
-from edits import Git, Sets, at_once, document, ended, read, readers, write
+from edits import Git, Sets, at_once, document, ended, read, readers, undisturbed, write
 from file_systems import fuse, tmpfs
 from power_disk import needs_power_disk
 from row13_stale_reads import EDITS, KINDS, Counts, built, fill
@@ -30,22 +30,25 @@ def text_of(number):
 
 
 def in_place(path, number):
-    write(path, text_of(number))
+    with undisturbed():
+        write(path, text_of(number))
 
 
 def slowly_in_place(path, number):
-    os.truncate(path, 0)
-    time.sleep(GAP)
-    write(path, text_of(number))
+    with undisturbed():
+        os.truncate(path, 0)
+        time.sleep(GAP)
+        write(path, text_of(number))
 
 
 def created_anew(path, number):
     write(path + "~", text_of(number))
     with open(path + "~", "rb") as file:
         whole = file.read()
-    os.unlink(path)
-    time.sleep(GAP)
-    put_exclusively(path, whole)
+    with undisturbed():
+        os.unlink(path)
+        time.sleep(GAP)
+        put_exclusively(path, whole)
 
 
 def renamed(path, number):
