@@ -56,7 +56,8 @@ section "the library as it is shipped"
 export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests
-cargo test --locked
+# Most of them wait for the disk most of the time.
+RUST_TEST_THREADS=4 cargo test --locked
 
 # The faults are one process after another, and leave a core to these.
 log=$(mktemp)
