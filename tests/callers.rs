@@ -66,7 +66,8 @@ fn c_programs_are_clean_with_sanitizers_in_the_host() {
     }
 }
 
-/// The other languages bring a script each, which people can run too.
+/// The other languages bring a script each, which people can run too. The longest begin first: tests run in the order of
+/// their names.
 fn run_script(script: &str, programs: &[&str]) {
     if installed(script, programs) {
         succeed(command("bash").arg(root().join(script)));
@@ -79,17 +80,17 @@ fn cpp_keeps_the_contract() {
 }
 
 #[test]
-fn go_keeps_the_contract() {
+fn a_go_program_keeps_the_contract() {
     run_script("tests/go/run.sh", &["go", "cc"]);
 }
 
 #[test]
-fn ruby_keeps_the_contract() {
+fn a_ruby_program_keeps_the_contract() {
     run_script("tests/ruby/run.sh", &["ruby"]);
 }
 
 #[test]
-fn python_keeps_the_contract() {
+fn a_python_program_keeps_the_contract() {
     run_script("tests/python/run.sh", &["python3"]);
 }
 
