@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How long the file is left alone after it was written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Flags are no secret to the owner alone.
+/// For the owner alone: the flags of a store elsewhere may be secret.
 const MODE: u32 = 0o600;
 
 /// Serves the flags of the file, if there is one, until the backend is reached; `false`: nothing is served.

@@ -1,17 +1,6 @@
 /* run: plain valgrind sanitizers */
 /* flagstore_revision and flagstore_wait notice every change, whoever makes it and however. */
-#include "check.h"
-
-#include <pthread.h>
-#include <sys/syscall.h>
-
-static uint64_t revision_of(const flagstore_t *store) {
-    flagstore_error_t *error = GARBAGE;
-    uint64_t revision = flagstore_revision(store, &error);
-    CHECK_OK(error);
-    CHECK_THAT(revision != 0, "a revision is never 0");
-    return revision;
-}
+#include "waiter.h"
 
 /* ---- by the same handle ---- */
 
@@ -75,42 +64,6 @@ static void a_wait_for_what_never_was_ends_at_once(flagstore_t *store) {
 }
 
 /* ---- a thread that waits ---- */
-
-struct waiter {
-    const flagstore_t *store;
-    uint64_t revision;
-    pid_t thread; /* its number, once it runs */
-    pthread_t handle;
-};
-
-static void *wait_for_ever(void *argument) {
-    struct waiter *waiter = argument;
-    flagstore_error_t *error = GARBAGE;
-    uint64_t before = waiter->revision;
-    __atomic_store_n(&waiter->thread, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
-    CHECK(flagstore_wait(waiter->store, &waiter->revision, -1, &error));
-    CHECK_OK(error);
-    CHECK_THAT(waiter->revision != before && waiter->revision != 0, "expected another revision");
-    return NULL;
-}
-
-static bool is_asleep(pid_t *thread) {
-    char path[64];
-    pid_t number = __atomic_load_n(thread, __ATOMIC_ACQUIRE);
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)number);
-    size_t len = 0;
-    char *stat = number ? read_file(path, &len) : NULL;
-    bool asleep = stat && strstr(stat, ") S ");
-    free(stat);
-    return asleep;
-}
-
-/* Comes back when the thread sleeps, most likely in its wait. */
-static void start_waiter(struct waiter *waiter, const flagstore_t *store) {
-    *waiter = (struct waiter){.store = store, .revision = revision_of(store)};
-    CHECK(pthread_create(&waiter->handle, NULL, wait_for_ever, waiter) == 0);
-    CHECK_EVENTUALLY(is_asleep(&waiter->thread));
-}
 
 static void one_change_wakes_every_waiter(flagstore_t *store) {
     struct waiter waiters[4];
