@@ -42,7 +42,7 @@ mod header {
 
     /// The sections of the header, each with the files of src/ffi that it is made from. The last file's `//!` text,
     /// a title and what a C programmer has to know, stands above the section.
-    const SECTIONS: [&[&str]; 13] = [
+    const SECTIONS: [&[&str]; 14] = [
         &["library"],
         &["error"],
         &["log"],
@@ -55,6 +55,7 @@ mod header {
         &["change"],
         &["backend_table", "remote_options", "backend"],
         &["layered"],
+        &["redis"],
         &["status"],
     ];
 

@@ -77,8 +77,8 @@ const char *flagstore_version(void);
    cannot fail. */
 uint32_t flagstore_abi_version(void);
 
-/* Whether the loaded library has the feature of that name: "memory", "file", "backend" and
-   "layered" (the kinds of store), "checked" and "watched" (the read modes), "snapshot", "batch",
+/* Whether the loaded library has the feature of that name: "memory", "file", "backend", "layered"
+   and "redis" (the kinds of store), "checked" and "watched" (the read modes), "snapshot", "batch",
    "watch", "status". false for a name that it does not know, and for NULL. */
 bool flagstore_has_feature(const char *name);
 
@@ -920,6 +920,73 @@ flagstore_t *flagstore_layered_open(flagstore_t *const *layers,
                                     size_t count,
                                     size_t write_to,
                                     flagstore_error_t **error);
+
+/* ---- Flags on Redis ---- */
+
+/* Flags of many machines in one Redis, or Valkey, with all calls in this header. The flags are a
+   hash that people can read and edit with redis-cli (HGETALL flagstore, HSET flagstore dark-mode
+   true): a field is a key, its value is JSON. A second hash, {flagstore}:meta, counts the changes.
+
+   A change is one script on the server: all of a batch or none of it. A change whose answer is lost
+   is settled with the server within the call's deadline; only if that fails too it is
+   FLAGSTORE_UNCERTAIN. A field that is not JSON makes that flag FLAGSTORE_CORRUPT: a list leaves it
+   out, with a warning in the log.
+
+   Only a library built with the feature "redis" has it: see flagstore_has_feature. */
+
+/* Options of a store on Redis. Set all of it to zero, then `size` to
+   sizeof(flagstore_redis_options_t), then what you want; zero means the default in every field.
+   Everything is copied. */
+typedef struct {
+  /* sizeof(flagstore_redis_options_t) */
+  size_t size;
+  /* deadlines, read mode and the like; NULL: the defaults */
+  const flagstore_remote_options_t *remote;
+  /* the name of the hash; NULL: "flagstore". Braces in it must be a hash tag of Redis Cluster */
+  const char *hash;
+  /* the user and his password, which stand before those in the URL; NULL: those, or none */
+  const char *username;
+  /* see `username` */
+  const char *password;
+  /* a file with the password, which is read at each connect; a newline at its end does not count;
+     NULL: none */
+  const char *password_file;
+  /* a PEM file of the authorities that are trusted; NULL: those of the system */
+  const char *tls_ca_file;
+  /* a PEM file with the certificate that the server wants to see; NULL: none */
+  const char *tls_cert_file;
+  /* a PEM file with its key */
+  const char *tls_key_file;
+  /* the name that the server's certificate must have; NULL: the host in the URL */
+  const char *tls_server_name;
+  /* the name of the primary that the Sentinels in the URL know; a user and password in the URL are
+     then for the Sentinels; NULL: the URL names the server itself */
+  const char *sentinel_master;
+  /* how many connections there are for changes and reads at most; one more announces changes to a
+     FLAGSTORE_READ_WATCHED store; 0: 4 */
+  int32_t connections;
+  /* a change that so many replicas have not confirmed within `wait_ms` fails with
+     FLAGSTORE_NOT_DURABLE, though it is made; 0: replicas are not asked */
+  int32_t wait_replicas;
+  /* see `wait_replicas`, in milliseconds; 0: 100 */
+  int32_t wait_ms;
+  /* must be 0 */
+  int32_t reserved;
+} flagstore_redis_options_t;
+
+/* Opens a store of the flags on the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE],
+   rediss:// for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. Several hosts, separated by
+   commas, are Sentinels (see sentinel_master). NULL options are the defaults. The caller frees the
+   store with flagstore_free.
+
+   Only a store with FLAGSTORE_READ_WATCHED connects now; it has threads of the library, others have
+   none. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for a URL or an option that cannot
+   be, FLAGSTORE_IO for a file that cannot be read, FLAGSTORE_UNAVAILABLE if the first snapshot did
+   not come in time, FLAGSTORE_BACKEND with the words of a server that refuses, and
+   FLAGSTORE_NOT_IMPLEMENTED by a library without the feature "redis". No message has a password. */
+flagstore_t *flagstore_redis_open(const char *url,
+                                  const flagstore_redis_options_t *options,
+                                  flagstore_error_t **error);
 
 /* ---- State ---- */
 

@@ -102,7 +102,7 @@ fn what_a_section_says_stands_in_the_header() {
         }
         sections += 1;
     }
-    assert_eq!(sections, 13);
+    assert_eq!(sections, 14);
 }
 
 #[test]

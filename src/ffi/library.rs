@@ -26,15 +26,16 @@ pub extern "C" fn flagstore_abi_version() -> u32 {
     FLAGSTORE_ABI_VERSION
 }
 
-/// Whether the loaded library has the feature of that name: "memory", "file", "backend" and
-/// "layered" (the kinds of store), "checked" and "watched" (the read modes), "snapshot", "batch",
+/// Whether the loaded library has the feature of that name: "memory", "file", "backend", "layered"
+/// and "redis" (the kinds of store), "checked" and "watched" (the read modes), "snapshot", "batch",
 /// "watch", "status". false for a name that it does not know, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_has_feature(name: *const c_char) -> bool {
     guard_infallible(false, || {
         let features =
             ["memory", "file", "backend", "layered", "snapshot", "batch", "watch", "checked", "watched", "status"];
-        Ok(features.contains(&arguments::text(name, "name")?))
+        let name = arguments::text(name, "name")?;
+        Ok(features.contains(&name) || cfg!(feature = "redis") && name == "redis")
     })
 }
 

@@ -27,6 +27,7 @@ mod table_backend;
 mod remote_options;
 pub mod backend;
 pub mod layered;
+pub mod redis;
 pub mod status;
 
 /// Called by the loader.
