@@ -59,7 +59,7 @@ def it_believes_the_given_authority_and_no_other():
 @test
 def it_takes_rsa_and_ecdsa():
     rsa = Authority("rsa", ("rsa:2048",))
-    with server(rsa.certificate("rsa", *LOCAL), authority=rsa) as running, Worker() as worker:
+    with server(rsa.certificate("server", *LOCAL), authority=rsa) as running, Worker() as worker:
         works(worker, url_of(running), tls_ca_file=rsa.ca)
 
 

@@ -3,7 +3,9 @@ they are talked to."""
 import collections
 import os
 import select
+import shutil
 import subprocess
+import sys
 import time
 
 import servers
@@ -13,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OK, CORRUPT, IO, READ_ONLY, CONFLICT, BACKEND, NOT_DURABLE, UNAVAILABLE, UNCERTAIN = 0, 3, 4, 6, 9, 10, 11, 12, 13
 FRESH, CHECKED, WATCHED = 0, 1, 2
 LIVE, STALE, FALLBACK, LOST = 1, 2, 3, 4
+PUSH_NONE, PUSH_ANNOUNCED, PUSH_TRACKED = 0, 1, 2
 OPEN_READ_ONLY, OPEN_LAZY = 2, 4
 PATIENT_S = 60  # a call that takes longer hangs, whatever its deadline is
 
@@ -40,13 +43,41 @@ def build(source):
     return _built[source]
 
 
+def languages():
+    """The commands that start a worker, by language; of those whose programs are installed."""
+    found = {"c": [build("worker.c")]}
+    if shutil.which("go"):
+        found["go"] = [build_go()]
+    if shutil.which("ruby") and not subprocess.run(["ruby", "-e", 'require "ffi"'], stderr=subprocess.DEVNULL).returncode:
+        found["ruby"] = ["ruby", os.path.join(HERE, "..", "worker.rb")]
+    found["python"] = [sys.executable, os.path.join(HERE, "..", "worker.py")]
+    return found
+
+
+def build_go():
+    module = os.path.join(servers.work(), "go")
+    os.makedirs(module)
+    shutil.copy(os.path.join(HERE, "..", "worker.go"), module)
+    binding = os.path.join(HERE, "..", "..", "..", "include", "go")
+    with open(os.path.join(module, "go.mod"), "w", encoding="ascii") as file:
+        file.write("module worker\n\ngo 1.19\n\nrequire flagstore v0.0.0\n\n"
+                   f'replace flagstore => "{os.path.realpath(binding)}"\n')
+    program = os.path.join(servers.work(), "worker.go.out")
+    subprocess.run(["go", "build", "-o", program, "."], cwd=module, check=True, env=dict(
+        {} if os.environ.get("HOME") else {"GOCACHE": os.path.join(module, "cache")}, **os.environ, CGO_ENABLED="1",
+        GOPROXY="off", GOTOOLCHAIN="local", GOFLAGS="", CGO_CFLAGS=f"'-I{os.environ['FLAGSTORE_INCLUDE_DIR']}'",
+        CGO_LDFLAGS=f"'-L{os.environ['FLAGSTORE_LIB_DIR']}'"))
+    return program
+
+
 class Worker:
     """A process with up to 16 stores. What its library logs, at level info and graver, is in log()."""
 
     def __init__(self, command=None, log_level="info"):
         self.command = command or [build("worker.c")]
         self.log_path = os.path.join(servers.work(), f"worker.{time.monotonic_ns()}.log")
-        environment = dict(os.environ, FLAGSTORE_LOG=log_level)
+        libraries = os.environ["FLAGSTORE_LIB_DIR"]
+        environment = dict(os.environ, FLAGSTORE_LOG=log_level, LD_LIBRARY_PATH=libraries, PYTHONDONTWRITEBYTECODE="1")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                                             env=environment)
