@@ -5,7 +5,7 @@ from certificates import Authority
 from checks import check, equal, one_of, test, until
 from pipe import Pipe
 from servers import Server
-from workers import BACKEND, FRESH, LIVE, STALE, UNAVAILABLE, UNCERTAIN, WATCHED, Worker, refused
+from workers import BACKEND, FRESH, LIVE, OK, STALE, UNAVAILABLE, UNCERTAIN, WATCHED, Worker, refused
 
 own, other = Authority("own"), Authority("other")
 LOCAL = ("DNS:localhost", "IP:127.0.0.1")
@@ -127,7 +127,7 @@ def deadlines_hold_behind_tls():
             equal("1", watched.get("flag"), "which serves what it has")
             pipe.set("pass")
             until(lambda: watched.state() == LIVE, "and is live again", 60)
-            fresh.set("flag", "1")
+            until(lambda: fresh.code("set", "flag", "1") == OK, "so is the FRESH one")
         running.pause()
         equal(UNAVAILABLE, fresh.code("get", "flag"), "get of a stopped server")
         check(fresh.last_ms < 3000, f"get of a stopped server took {fresh.last_ms} ms of 300")
