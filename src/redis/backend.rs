@@ -100,11 +100,37 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
-        let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
-        request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
+        let commands: [&[&[u8]]; 2] =
+            [&[b"EXISTS", self.names.flags.as_bytes()], &[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]];
+        self.read_together(commands, |exists, meta| Ok(exists.integer() == Some(0) && self.says_there_are_flags(meta)))
+    }
+
+    /// Two reads as of one moment. `take` gets their replies.
+    fn read_together<T>(
+        &self,
+        commands: [&[&[u8]]; 2],
+        mut take: impl FnMut(Reply<'_>, Reply<'_>) -> Result<T, Trouble>,
+    ) -> Result<T> {
+        let mut request = Request::of(&[b"MULTI"]);
+        commands.iter().for_each(|command| request.push(command));
+        request.push(&[b"EXEC"]);
         self.read(&request, |link, by| {
-            let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
-            one(link, by, |meta| Ok(!exists && self.says_there_are_flags(meta)))
+            let mut first = Ok(());
+            for _ in 1..request.replies {
+                // All replies are taken; the first error says why.
+                let refusal = refused(link.receive(by)?);
+                link.next();
+                first = first.and(refusal);
+            }
+            let reply = link.receive(by)?;
+            let taken = first.and_then(|()| refused(reply)).and_then(|()| {
+                let (Some(one), Some(other)) = (reply.element(0), reply.element(1)) else {
+                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
+                };
+                refused(one).and_then(|()| refused(other)).and_then(|()| take(one, other))
+            });
+            link.next();
+            taken
         })
     }
 
@@ -193,29 +219,10 @@ impl Backend for RedisBackend {
 
     fn load(&self, _seen: u64) -> Result<Loaded> {
         let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
-        let mut request = Request::of(&[b"MULTI"]);
-        request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
-        request.push(&[b"HGETALL", flags]);
-        request.push(&[b"EXEC"]);
         let session = self.session.load();
         let losses = session.losses();
-        self.read(&request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            let reply = link.receive(by)?;
-            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
-            });
-            link.next();
-            loaded
+        self.read_together([&[b"HMGET", meta, b"revision", b"count", b"id"], &[b"HGETALL", flags]], |meta, fields| {
+            self.loaded(&session, losses, meta, fields)
         })
     }
 
