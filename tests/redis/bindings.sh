@@ -80,7 +80,7 @@ ruby_() {
     ! missing ruby || return 0
     local test
     for test in contract changes hash fork redis; do
-        timeout --kill-after=5 300 ruby -w "$root/tests/ruby/${test}_test.rb" -n '/redis/i' >"$work/ruby.said" 2>&1 ||
+        timeout --kill-after=5 300 ruby -w "$root/tests/ruby/${test}_test.rb" -n '/[Rr]edis/' >"$work/ruby.said" 2>&1 ||
             { cat "$work/ruby.said"; return 1; }
         grep ' runs, [1-9].* 0 skips$' "$work/ruby.said" || { cat "$work/ruby.said"; return 1; }
     done
@@ -98,7 +98,7 @@ workers() {
 
 # Side by side, for each waits for its server most of the time.
 for language in cpp go_ ruby_ python workers; do
-    { "$language"; echo "$language: after $SECONDS s"; } >"$work/$language.out" 2>&1 &
+    { "$language"; echo "${language%_}: after $SECONDS s"; } >"$work/$language.out" 2>&1 &
     jobs="${jobs:-} $!:$language"
 done
 status=0
