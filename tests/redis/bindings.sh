@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests of stores on Redis through C++, Go, Ruby and Python, on a Redis of its own: the contract of each language with
-# Redis as a kind of store, what is special there, and the workers of the fault tests. Needs redis-server and redis-cli,
+# Redis as a kind of store, what is special there, the workers of the fault tests, and the examples of the documents. Needs redis-server and redis-cli,
 # FLAGSTORE_INCLUDE_DIR, and in FLAGSTORE_LIB_DIR a library with the feature "redis", also as libflagstore.so.0.2.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -62,6 +62,13 @@ cpp() {
     done
 }
 
+# go with what cgo needs; its cache does not look into a C header: hence the sum.
+with_go() {
+    CGO_ENABLED=1 CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" GOPROXY=off GOTOOLCHAIN=local \
+        CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_SUM=$(cksum <"$FLAGSTORE_INCLUDE_DIR/flagstore.h" | tr ' ' _)" \
+        go "$@"
+}
+
 go_() {
     ! missing go cc || return 0
     cd "$root/tests/go"
@@ -69,10 +76,8 @@ go_() {
     local all
     all=$(awk '/^func Test/ { split($2, name, "("); if (name[1] ~ /Redis/) print name[1] }
                /onEachKind\(t/ { print name[1] }' ./*_test.go | sort -u | paste -sd '|')
-    CGO_ENABLED=1 CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_SUM=$(cksum <"$FLAGSTORE_INCLUDE_DIR/flagstore.h" | tr ' ' _)" \
-        CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" GOPROXY=off GOTOOLCHAIN=local \
-        LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
-        go test -count=1 -v -run "^($all)\$/^redis" . >"$work/go.said" || { cat "$work/go.said"; return 1; }
+    LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
+        with_go test -count=1 -v -run "^($all)\$/^redis" . >"$work/go.said" || { cat "$work/go.said"; return 1; }
     echo "go: $(grep -c '^ *--- PASS' "$work/go.said") tests"
 }
 
@@ -91,13 +96,39 @@ python() {
     "$root/tests/python/run.sh" -k Redis -k test_redis 2>&1
 }
 
+# The examples of include/README.md, here on this server.
+documents() {
+    ! missing c++ go cc ruby python3 || return 0
+    local here="$work/documents" kind
+    mkdir -p "$here/shop"
+    for kind in cpp go rb py out; do
+        awk -v "name=redis.$kind" '/^```/ { on = $2 == name; next } on' "$root/include/README.md" |
+            sed "s#redis://localhost#$FLAGSTORE_REDIS#" >"$here/redis.$kind"
+        [ -s "$here/redis.$kind" ]
+    done
+    cp "$here/redis.go" "$here/shop/main.go"
+    printf 'module shop\n\ngo 1.19\n\nrequire flagstore v0.2.0\n\nreplace flagstore => "%s"\n' "$root/include/go" \
+        >"$here/shop/go.mod"
+    (cd "$here/shop" && with_go build -o "$here/go" .)
+    c++ -std=c++11 -Wall -Wextra -Werror "-I$FLAGSTORE_INCLUDE_DIR" "$here/redis.cpp" -o "$here/cpp" \
+        "-L$FLAGSTORE_LIB_DIR" -lflagstore
+    cd "$here"
+    same() { diff -u redis.out - || return 1; }
+    export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    ./cpp | same
+    ./go | same
+    ruby -w -I "$root/include/ruby/lib" redis.rb | same
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/include/python python3 -P redis.py | same
+    echo "documents: 4 examples"
+}
+
 workers() {
     ! missing python3 cc go ruby || return 0
     python3 "$root/tests/redis/workers.py"
 }
 
 # Side by side, for each waits for its server most of the time.
-for language in cpp go_ ruby_ python workers; do
+for language in cpp go_ ruby_ python workers documents; do
     { "$language"; echo "${language%_}: after $SECONDS s"; } >"$work/$language.out" 2>&1 &
     jobs="${jobs:-} $!:$language"
 done
