@@ -100,27 +100,54 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
-        let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
+        let mut request = Request::of(&[b"MULTI"]);
         request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
+        request.push(&[b"EXISTS", self.names.flags.as_bytes()]);
+        request.push(&[b"EXEC"]);
+        // What another thread stores from now on is not of this answer.
+        let had_flags = self.had_flags.load(SeqCst);
         self.read(&request, |link, by| {
-            let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
-            one(link, by, |meta| Ok(!exists && self.says_there_are_flags(meta)))
+            self.transaction(&request, link, by, |meta, exists| {
+                Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
+            })
         })
     }
 
-    /// Whether the meta data say so: revision and number; or, without them, whether there were any before.
-    fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
-        let part = |index| meta.element(index).and_then(Reply::text);
-        match (part(0), part(1)) {
-            (Some(_), count) => count != Some(b"0"),
-            (None, _) => self.had_flags.load(SeqCst),
+    /// Takes all replies to a request of MULTI, two commands and EXEC. The first error says why it failed.
+    fn transaction<T>(
+        &self,
+        request: &Request,
+        link: &mut Link,
+        by: Instant,
+        take: impl FnOnce(Reply<'_>, Reply<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut first = Ok(());
+        for _ in 1..request.replies {
+            let refusal = refused(link.receive(by)?);
+            link.next();
+            first = first.and(refusal);
         }
+        let reply = link.receive(by)?;
+        let taken = first.and_then(|()| refused(reply)).and_then(|()| {
+            let (Some(one), Some(other)) = (reply.element(0), reply.element(1)) else {
+                return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
+            };
+            refused(one).and_then(|()| refused(other)).and_then(|()| take(one, other))
+        });
+        link.next();
+        taken
     }
 
-    fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+    fn loaded(
+        &self,
+        session: &Session,
+        losses: u64,
+        had_flags: bool,
+        (meta, fields): (Reply<'_>, Reply<'_>),
+    ) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
-        if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
+        if flags.is_empty() && unreadable.is_empty() && says_there_are_flags(meta, had_flags) {
             return Ok(Loaded::Gone);
         }
         let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
@@ -130,6 +157,15 @@ impl RedisBackend {
             true => Loaded::Flags(flags, revision),
             false => Loaded::Partly(flags, revision, unreadable),
         })
+    }
+}
+
+/// Whether the meta data say so: revision and number; or, without them, whether there were any before.
+fn says_there_are_flags(meta: Reply<'_>, had_flags: bool) -> bool {
+    let part = |index| meta.element(index).and_then(Reply::text);
+    match (part(0), part(1)) {
+        (Some(_), count) => count != Some(b"0"),
+        (None, _) => had_flags,
     }
 }
 
@@ -199,23 +235,12 @@ impl Backend for RedisBackend {
         request.push(&[b"EXEC"]);
         let session = self.session.load();
         let losses = session.losses();
+        // What another thread stores from now on is not of this answer.
+        let had_flags = self.had_flags.load(SeqCst);
         self.read(&request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            let reply = link.receive(by)?;
-            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
-            });
-            link.next();
-            loaded
+            self.transaction(&request, link, by, |meta, fields| {
+                self.loaded(&session, losses, had_flags, (meta, fields))
+            })
         })
     }
 
