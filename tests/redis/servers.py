@@ -73,8 +73,9 @@ class Server:
 
     def __init__(self, **settings):
         self.directory = tempfile.mkdtemp(prefix="flagstore-redis.")
+        os.mkdir(self.path("data"))
         self.settings = {"save": "", "appendonly": "no", "bind": "127.0.0.1", "enable-debug-command": "yes",
-                         "dir": self.directory, "pidfile": os.path.join(self.directory, "pid"),
+                         "dir": self.path("data"), "pidfile": os.path.join(self.directory, "pid"),
                          "unixsocket": os.path.join(self.directory, "socket"), "logfile": self.path("log"),
                          "daemonize": "no", "protected-mode": "no", **settings}
         self.port, self.process, self.hand = 0, None, None
