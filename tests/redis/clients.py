@@ -79,7 +79,8 @@ class Worker:
         if line is None:
             raise AssertionError(f"{what}: the client ended with status {self.process.wait()}")
         answer = Answer(line)
-        deadline = {"open": OPEN_MS, "wait": WAIT_MS + CALL_MS, "sync": CALL_MS, "status": 0, "seen": 0,
+        opens = [int(word.split("=")[1]) for word in words if str(word).startswith("open_timeout_ms=")]
+        deadline = {"open": sum(opens), "wait": WAIT_MS + CALL_MS, "sync": CALL_MS, "status": 0, "seen": 0,
                     "close": 3000}.get(words[0], CALL_MS)
         self.lateness.note(what, answer.ms, deadline)
         return answer

@@ -68,7 +68,7 @@ class Case:
 
     def prepare(self):
         worker, place = self.worker, self.place
-        eventually("it opens", lambda: worker.open("h", place.url, self.mode, **place.options).code == OK)
+        self.expect("open", worker.open("h", place.url, self.mode, open_timeout_ms=30000, **place.options), {OK})
         assert worker.must("get", "h", "flag") == "1"
         worker.must("set", "h", self.key, "0")
         self.made[self.key] = {"0"}
