@@ -140,8 +140,9 @@ FAULTS = [
     Fault("OOM", **configured(maxmemory=(1, 0)), **REFUSES, said="OOM"),
     Fault("MISCONF", refuse_bgsave, configured(stop_writes_on_bgsave_error=("no", "no"))["begin"], **REFUSES,
           said="MISCONF"),
-    Fault("LOADING", load_slowly, end_loading, settings={"rdbcompression": "no"}),
-    Fault("BUSY", run_for_ever, lambda place: place.server.must("SCRIPT", "KILL"),
+    # Such a server is asked again until the deadline, at which an answer may be due.
+    Fault("LOADING", load_slowly, end_loading, changes=LATE, settings={"rdbcompression": "no"}),
+    Fault("BUSY", run_for_ever, lambda place: place.server.must("SCRIPT", "KILL"), changes=LATE,
           settings={"busy-reply-threshold": 50}),
     Fault("READONLY", **commanded(("REPLICAOF", "127.0.0.1", 1), ("REPLICAOF", "NO", "ONE")),
           **{**REFUSES, "changes": {READ_ONLY}}),
