@@ -14,6 +14,7 @@ use super::url::Url;
 use crate::remote::{Backend, Loaded, deadline as call_deadline};
 use crate::{Batch, Error, Push, Result, Snapshot, Value};
 use arc_swap::ArcSwap;
+use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
@@ -21,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// How long a call takes at most that has no deadline.
 const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
+/// The answer of EXEC to the two commands of a read.
+const READ_ALL: &str =
+    "return {redis.call('HMGET', KEYS[2], 'revision', 'count', 'id'), redis.call('HGETALL', KEYS[1])}";
 /// How long connecting for the news of changes may take.
 const CONNECT: Duration = Duration::from_millis(500);
 
@@ -117,6 +121,31 @@ impl RedisBackend {
         }
     }
 
+    /// The last reply to the request has all of it. `is_full`: set if the server has no memory to queue commands.
+    fn read_all(&self, request: &Request, is_full: &Cell<bool>) -> Result<Loaded> {
+        let session = self.session.load();
+        let losses = session.losses();
+        self.read(request, |link, by| {
+            let mut first = Ok(());
+            for _ in 1..request.replies {
+                // All replies are taken; the first error says why.
+                let refusal = refused(link.receive(by)?);
+                link.next();
+                first = first.and(refusal);
+            }
+            is_full.set(matches!(&first, Err(Trouble::Refused(words)) if words.starts_with("OOM ")));
+            let reply = link.receive(by)?;
+            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
+                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
+                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
+                };
+                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
+            });
+            link.next();
+            loaded
+        })
+    }
+
     fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
@@ -197,26 +226,13 @@ impl Backend for RedisBackend {
         request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
         request.push(&[b"HGETALL", flags]);
         request.push(&[b"EXEC"]);
-        let session = self.session.load();
-        let losses = session.losses();
-        self.read(&request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            let reply = link.receive(by)?;
-            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
-            });
-            link.next();
-            loaded
-        })
+        let is_full = Cell::new(false);
+        let loaded = self.read_all(&request, &is_full);
+        if !is_full.get() {
+            return loaded;
+        }
+        // A server without memory queues nothing behind MULTI, but runs a script that only reads.
+        self.read_all(&Request::of(&[b"EVAL", READ_ALL.as_bytes(), b"2", flags, meta]), &is_full)
     }
 
     fn wait(&self, _seen: u64, timeout: Duration) -> Result<Option<u64>> {
