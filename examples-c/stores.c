@@ -4,7 +4,6 @@
  *     ./stores memory
  *     ./stores flags.json
  *     ./stores redis://localhost */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +19,12 @@ static flagstore_t *open_store(const char *where, flagstore_error_t **error) {
 
 /* Adds to a number that others may add to at the same time. What failed with FLAGSTORE_CONFLICT was not made; what failed
  * with FLAGSTORE_UNCERTAIN, which only a store elsewhere does, may have been: add it again only if twice is no harm. */
-static bool add(flagstore_t *flags, const char *key, int64_t more, flagstore_error_t **error) {
+static bool add(flagstore_t *flags, const char *key, long long more, flagstore_error_t **error) {
     for (;;) {
         char sum[24], *old = flagstore_get(flags, key, error);
         if (old == NULL && *error != NULL)
             return false;
-        snprintf(sum, sizeof sum, "%" PRId64, (old != NULL ? strtoll(old, NULL, 10) : 0) + more);
+        snprintf(sum, sizeof sum, "%lld", (old != NULL ? strtoll(old, NULL, 10) : 0) + more);
 
         flagstore_batch_t *batch = flagstore_batch_new();
         bool done = flagstore_batch_expect(batch, key, old, error) && flagstore_batch_set(batch, key, sum, error) &&

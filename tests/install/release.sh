@@ -43,10 +43,10 @@ c_programs() { # c_programs PREFIX
 # Whose licences hold is written down, of every crate that is in the library.
 licences() {
     cargo tree --locked --edges normal,no-proc-macro --features redis --prefix none --format '{p}' >"$work/said"
-    for crate in $(sed -n 's/ v[0-9].*//p' "$work/said" | sort -u); do
+    while read -r crate _; do
         grep -qw -e "$crate" LICENSE-third-party || fail "LICENSE-third-party does not name $crate"
         checks=$((checks + 1))
-    done
+    done <"$work/said"
 }
 
 install_() {
