@@ -13,11 +13,11 @@
 enum {
     LOOK_MS = 250,    /* how often the file, the state of the store and signals are looked at */
     PATIENCE_MS = 1000, /* how long the first attempt to reach the store goes without a word */
-    NOT_REACHED = 1
+    NOT_EQUAL = 1
 };
 
 /* What was last said of the store. */
-typedef enum { NOTHING, NOT_YET, REACHED, LOST, VANISHED } state_t;
+typedef enum { NOTHING, NOT_YET, REACHED, LOST, VANISHED, EMPTY } state_t;
 
 typedef struct {
     char *url;   /* with the password, if that stands in it */
@@ -30,6 +30,7 @@ typedef struct {
     flagstore_t *store;
     mirror_file_t file;
     state_t said;
+    bool was_equal;  /* since it began: from then on the library knows whether the store's flags have vanished */
     bool is_refused; /* the file could not be written at the last attempt */
     long long start;
     char *reason; /* why the store is not reached */
@@ -144,9 +145,9 @@ static void say(const mirror_t *mirror, const char *format, ...) {
     va_end(arguments);
 }
 
-static void keep_reason(mirror_t *mirror, flagstore_error_t *error) {
+static void keep_reason(mirror_t *mirror, const char *reason) {
     free(mirror->reason);
-    mirror->reason = copy(flagstore_error_message(error));
+    mirror->reason = copy(reason);
 }
 
 /* One line when the state of the store is another than the one that was said. */
@@ -154,58 +155,63 @@ static void say_state(mirror_t *mirror, state_t state) {
     const char *url = mirror->shown, *file = mirror->file.path;
     if (state == mirror->said)
         return;
-    switch (state) {
-    case NOTHING:
-        break;
-    case NOT_YET:
-        say(mirror, "%s is not reached yet, %s stays as it is: %s", url, file, mirror->reason);
-        break;
-    case REACHED:
+    if (state == REACHED)
         say(mirror, "%s is reached%s", url, mirror->said == LOST || mirror->said == VANISHED ? " again" : "");
-        break;
-    case LOST:
-        say(mirror, "%s is lost, %s stays as it is: %s", url, file, mirror->reason);
-        break;
-    case VANISHED:
+    else if (state == VANISHED)
         say(mirror, "the flags have vanished from %s, %s stays as it is", url, file);
-        break;
-    }
+    else if (state == EMPTY)
+        say(mirror, "%s has no flags, %s stays as it is: remove it if it should have none", url, file);
+    else
+        say(mirror, "%s is %s, %s stays as it is: %s", url, state == LOST ? "lost" : "not reached yet", file,
+            mirror->reason);
     mirror->said = state;
 }
 
 /* ---- the store ---- */
 
-static void look_at_lost(mirror_t *mirror, int32_t state) {
+static int32_t state_of(const flagstore_t *store) {
+    flagstore_status_t status = {0};
+    status.size = sizeof status;
+    flagstore_status(store, &status, NULL);
+    return status.state;
+}
+
+static void look_at_lost(mirror_t *mirror) {
     flagstore_error_t *error = NULL;
     flagstore_snapshot_t *last = flagstore_snapshot(mirror->store, &error);
-    if (last == NULL) {
-        keep_reason(mirror, error);
-        if (now_ms() - mirror->start >= PATIENCE_MS)
-            say_state(mirror, NOT_YET);
-    } else if (state == FLAGSTORE_STATE_LOST) {
-        say_state(mirror, VANISHED);
-    } else if (mirror->said != LOST && !flagstore_sync(mirror->store, LOOK_MS, &error)) {
-        keep_reason(mirror, error); /* asked for only now: a status has none */
-        say_state(mirror, LOST);
-    }
+    state_t state = last == NULL ? NOT_YET : state_of(mirror->store) == FLAGSTORE_STATE_LOST ? VANISHED : LOST;
+    /* Why, a state does not tell; and by now it may be reached again, or for the first time: the next look sees that. */
+    if (last != NULL && (state == mirror->said || flagstore_sync(mirror->store, LOOK_MS, &error)))
+        state = NOTHING;
+    else
+        keep_reason(mirror, flagstore_error_message(error));
+    if (state == NOT_YET && (mirror->once || now_ms() - mirror->start < PATIENCE_MS))
+        state = NOTHING;
+    if (state != NOTHING)
+        say_state(mirror, state);
     flagstore_free(error);
     flagstore_free(last);
 }
 
 /* The flags, if the store is known to hold just these; otherwise NULL, and the file stays as it is. */
 static flagstore_snapshot_t *live_flags(mirror_t *mirror) {
-    flagstore_status_t status = {0};
-    status.size = sizeof status;
-    flagstore_status(mirror->store, &status, NULL);
-    if (status.state != FLAGSTORE_STATE_LIVE) {
-        look_at_lost(mirror, status.state);
+    if (state_of(mirror->store) != FLAGSTORE_STATE_LIVE) {
+        look_at_lost(mirror);
         return NULL;
     }
     flagstore_error_t *error;
     flagstore_snapshot_t *flags = flagstore_snapshot(mirror->store, &error);
-    if (flags != NULL)
-        say_state(mirror, REACHED);
     flagstore_free(error); /* it was lost just now: the next look tells */
+    if (flags == NULL)
+        return NULL;
+    /* A Redis that was restarted without its data looks as if it never had any, and this may have been restarted too. */
+    if (flagstore_snapshot_count(flags) == 0 && !mirror->was_equal && mirror_file_has_flags(&mirror->file)) {
+        keep_reason(mirror, "it has no flags, and the file has some; remove it if it should have none");
+        say_state(mirror, EMPTY);
+        flagstore_free(flags);
+        return NULL;
+    }
+    say_state(mirror, REACHED);
     return flags;
 }
 
@@ -226,6 +232,7 @@ static bool make_equal(mirror_t *mirror, uint64_t revision, flagstore_error_t **
     flagstore_snapshot_t *flags = live_flags(mirror);
     bool done = flags != NULL && mirror_file_update(&mirror->file, flags, revision, error);
     flagstore_free(flags);
+    mirror->was_equal = mirror->was_equal || done;
     if (done && mirror->is_refused)
         say(mirror, "%s is written again", mirror->file.path);
     if (*error != NULL && !mirror->is_refused && !mirror->once) /* an error, also for --quiet */
@@ -244,14 +251,14 @@ static int keep_equal(mirror_t *mirror) {
             return done ? DONE : fail(error);
         flagstore_free(error);
         if (mirror->once && now_ms() - mirror->start >= mirror->timeout * 1000LL) {
-            fprintf(stderr, "flagctl: %s was not reached in %ld s: %s\n", mirror->shown, mirror->timeout,
-                    mirror->reason != NULL ? mirror->reason : "the flags have vanished");
-            return NOT_REACHED;
+            fprintf(stderr, "flagctl: %s is not equal to %s after %ld s: %s\n", mirror->file.path, mirror->shown,
+                    mirror->timeout, mirror->reason != NULL ? mirror->reason : "it was not reached");
+            return NOT_EQUAL;
         }
         if (!ended)
             wait_for_change(mirror, revision);
     }
-    return DONE;
+    return mirror->once ? NOT_EQUAL : DONE;
 }
 
 static int run(mirror_t *mirror) {

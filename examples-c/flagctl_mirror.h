@@ -15,6 +15,9 @@ typedef struct {
  * that is no file stands in its place. It creates nothing. */
 bool mirror_file_check(mirror_file_t *file, flagstore_error_t **error);
 
+/* Whether the file has any flags, as far as is known: a corrupt one may have had some. */
+bool mirror_file_has_flags(const mirror_file_t *file);
+
 /* Makes the file equal to `flags`, which the remote store had at `revision`, in one write if any is needed. */
 bool mirror_file_update(mirror_file_t *file, const flagstore_snapshot_t *flags, uint64_t revision,
                         flagstore_error_t **error);

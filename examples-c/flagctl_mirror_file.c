@@ -59,6 +59,15 @@ static bool is_missing(const char *path) {
     return lstat(path, &status) != 0 && errno == ENOENT;
 }
 
+bool mirror_file_has_flags(const mirror_file_t *file) {
+    if (is_missing(file->path))
+        return false;
+    flagstore_t *store = open_at(file->path, NEW_FILE, FLAGSTORE_OPEN_EXISTING | FLAGSTORE_OPEN_READ_ONLY, NULL);
+    bool has = store == NULL || flagstore_len(store, NULL) != 0;
+    flagstore_free(store);
+    return has;
+}
+
 bool mirror_file_check(mirror_file_t *file, flagstore_error_t **error) {
     char *directory, *target = resolve(file->path, &directory);
     struct stat status;
