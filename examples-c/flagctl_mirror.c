@@ -229,9 +229,15 @@ static void wait_for_change(const mirror_t *mirror, uint64_t revision) {
 /* One look at both sides. Whether the file is equal; an error is the file's. */
 static bool make_equal(mirror_t *mirror, uint64_t revision, flagstore_error_t **error) {
     *error = NULL;
+    size_t unreadable = mirror->file.unreadable;
     flagstore_snapshot_t *flags = live_flags(mirror);
-    bool done = flags != NULL && mirror_file_update(&mirror->file, flags, revision, error);
+    bool done = flags != NULL && mirror_file_update(&mirror->file, mirror->store, flags, revision, error);
     flagstore_free(flags);
+    if (done && mirror->file.unreadable != unreadable && mirror->file.unreadable > 0)
+        say(mirror, "flags on %s are not JSON (%zu), %s keeps their last values", mirror->shown,
+            mirror->file.unreadable, mirror->file.path);
+    else if (done && mirror->file.unreadable != unreadable)
+        say(mirror, "every flag on %s is JSON again", mirror->shown);
     mirror->was_equal = mirror->was_equal || done;
     if (done && mirror->is_refused)
         say(mirror, "%s is written again", mirror->file.path);

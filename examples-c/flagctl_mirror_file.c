@@ -156,17 +156,32 @@ static int compare_keys(const flagstore_snapshot_t *left, size_t a, const flagst
     return order != 0 ? order : (len > other_len) - (len < other_len);
 }
 
-/* Notes in the batch what makes `have` equal to `want`: both are in byte order, and compact. */
-static bool add_difference(flagstore_batch_t *batch, const flagstore_snapshot_t *have,
-                           const flagstore_snapshot_t *want, flagstore_error_t **error) {
+/* Whether the remote store has the flag, in whatever is not JSON: a snapshot leaves such a flag out. */
+static bool is_unreadable(const flagstore_t *remote, const char *key, size_t key_len) {
+    flagstore_error_t *error;
+    char *json = flagstore_get_n(remote, key, key_len, NULL, &error);
+    bool is = flagstore_error_code(error) == FLAGSTORE_CORRUPT;
+    flagstore_free(json);
+    flagstore_free(error);
+    return is;
+}
+
+/* Notes in the batch what makes `have` equal to `want`: both are in byte order, and compact. Counts those that it keeps
+ * because nobody can read what they should be. */
+static bool add_difference(flagstore_batch_t *batch, const flagstore_t *remote, const flagstore_snapshot_t *have,
+                           const flagstore_snapshot_t *want, size_t *unreadable, flagstore_error_t **error) {
     size_t had = flagstore_snapshot_count(have), wanted = flagstore_snapshot_count(want);
     bool done = true;
+    *unreadable = 0;
     for (size_t i = 0, j = 0; done && (i < had || j < wanted);) {
         int order = compare_keys(have, i, want, j);
         size_t key_len, len, old_len;
         if (order < 0) {
             const char *key = flagstore_snapshot_key(have, i++, &key_len);
-            done = flagstore_batch_delete_n(batch, key, key_len, error);
+            if (is_unreadable(remote, key, key_len))
+                ++*unreadable;
+            else
+                done = flagstore_batch_delete_n(batch, key, key_len, error);
             continue;
         }
         const char *key = flagstore_snapshot_key(want, j, &key_len);
@@ -178,19 +193,20 @@ static bool add_difference(flagstore_batch_t *batch, const flagstore_snapshot_t 
     return done;
 }
 
-static bool change(flagstore_t *store, const flagstore_snapshot_t *flags, flagstore_error_t **error) {
-    flagstore_snapshot_t *have = flagstore_snapshot(store, error);
+static bool change(mirror_file_t *file, const flagstore_t *remote, const flagstore_snapshot_t *flags,
+                   flagstore_error_t **error) {
+    flagstore_snapshot_t *have = flagstore_snapshot(file->store, error);
     flagstore_batch_t *batch = flagstore_batch_new();
-    bool done = have != NULL && add_difference(batch, have, flags, error);
+    bool done = have != NULL && add_difference(batch, remote, have, flags, &file->unreadable, error);
     if (done && flagstore_batch_count(batch) > 0)
-        done = flagstore_commit(store, batch, error);
+        done = flagstore_commit(file->store, batch, error);
     flagstore_free(batch);
     flagstore_free(have);
     return done;
 }
 
-bool mirror_file_update(mirror_file_t *file, const flagstore_snapshot_t *flags, uint64_t revision,
-                        flagstore_error_t **error) {
+bool mirror_file_update(mirror_file_t *file, const flagstore_t *remote, const flagstore_snapshot_t *flags,
+                        uint64_t revision, flagstore_error_t **error) {
     *error = NULL;
     bool done = true;
     if (is_missing(file->path))
@@ -204,7 +220,7 @@ bool mirror_file_update(mirror_file_t *file, const flagstore_snapshot_t *flags, 
     uint64_t here = flagstore_revision(file->store, NULL);
     if (here != 0 && here == file->equal_here && revision == file->equal_there)
         return true;
-    done = change(file->store, flags, error);
+    done = change(file, remote, flags, error);
     if (flagstore_error_code(*error) == FLAGSTORE_CORRUPT) {
         flagstore_free(*error);
         *error = NULL;

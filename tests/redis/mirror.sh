@@ -22,7 +22,7 @@ clean_up() {
     for pid in $server "${started[@]}"; do
         kill -KILL "$pid" 2>/dev/null || :
     done
-    wait
+    { wait; } 2>/dev/null # without a word of those that were killed
     rm -rf "$work"
 }
 trap clean_up EXIT
@@ -178,6 +178,13 @@ cli HSET flagstore starts 3 name '"Zo\u00eb"' >/dev/null # by hand
 holds '{"dark-mode":true,"name":"Zoë","starts":3}'
 cli HDEL flagstore name dark-mode >/dev/null
 holds '{"starts":3}'
+cli HSET flagstore starts ja other 1 new nein >/dev/null # which is no JSON: the last value of a flag is better than none
+holds '{"other":1,"starts":3}'
+tells 1 '^flagctl: flags on .* are not JSON (1), flags.json keeps their last values$'
+cli HDEL flagstore new other >/dev/null
+cli HSET flagstore starts 3 >/dev/null
+holds '{"starts":3}'
+tells 1 'every flag on .* is JSON again$'
 flagctl check flags.json || fail "the file is not in the library's layout"
 passed
 
