@@ -10,6 +10,7 @@ unset FLAGSTORE_FILE FLAGSTORE_LOG FLAGSTORE_REDIS_PASSWORD
 work=$(mktemp -d "${TMPDIR:-/tmp}/flagstore-mirror.XXXXXX")
 server='' checks=0
 started=()
+tls=()
 fail() {
     printf 'mirror: %s\n' "$*" >&2
     exit 1
@@ -19,10 +20,11 @@ skip() { # skip WHAT WHY
     echo "SKIPPED $1: $2"
 }
 clean_up() {
+    exec 2>/dev/null # the shell has a word for each that is killed
     for pid in $server "${started[@]}"; do
         kill -KILL "$pid" 2>/dev/null || :
     done
-    { wait; } 2>/dev/null # without a word of those that were killed
+    wait
     rm -rf "$work"
 }
 trap clean_up EXIT
@@ -297,6 +299,58 @@ expect 1 "flagctl: flags.json is not equal to $url after 1 s: *WRONGPASS*" \
 cli HSET other o 1 >/dev/null
 FLAGSTORE_FILE=flags.json expect 0 '*is reached' flagctl mirror --once --hash other --verify 1 "redis+unix://$work/socket"
 holds '{"o":1}'
+
+# ---- TLS and Sentinel ----
+
+if command -v openssl >/dev/null; then
+    certificate() { # certificate NAME: signed by "ca"
+        openssl req -newkey rsa:2048 -nodes -subj "/CN=$1" -addext "subjectAltName=DNS:$1" -keyout "$work/$1.key" \
+            -out "$work/$1.req" 2>>"$work/log"
+        openssl x509 -req -in "$work/$1.req" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -copy_extensions copy \
+            -days 2 -out "$work/$1.pem" 2>>"$work/log"
+    }
+    openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=ca -days 2 -keyout "$work/ca.key" -out "$work/ca.pem" 2>>"$work/log"
+    certificate flags.example
+    certificate client.example
+    for setting in tls-ca-cert-file="$work/ca.pem" tls-cert-file="$work/flags.example.pem" \
+        tls-key-file="$work/flags.example.key"; do
+        tls+=("${setting%%=*}" "${setting#*=}")
+    done
+    for _ in $(seq 20); do # on a port that nobody has
+        tls_port=$((20000 + RANDOM % 20000))
+        [ "$(cli CONFIG SET "${tls[@]}" tls-port "$tls_port" 2>&1)" != OK ] || break
+    done
+    trusted=(--hash other --ca "$work/ca.pem" --server-name flags.example)
+    known=(--cert "$work/client.example.pem" --key "$work/client.example.key")
+    once=(flagctl mirror --once --timeout 1)
+    expect 0 "flagctl: rediss://127.0.0.1:$tls_port is reached" \
+        flagctl mirror --once "${trusted[@]}" "${known[@]}" "rediss://127.0.0.1:$tls_port" flags.json
+    expect 1 '*: TLS: *' "${once[@]}" "${trusted[@]}" "rediss://127.0.0.1:$tls_port" flags.json
+    expect 1 '*: TLS: *' "${once[@]}" "${trusted[@]}" "${known[@]}" --server-name other.example "rediss://127.0.0.1:$tls_port" flags.json
+    expect 1 '*: TLS: *' "${once[@]}" --hash other "${known[@]}" --server-name flags.example "rediss://127.0.0.1:$tls_port" flags.json
+else
+    skip TLS "openssl is not installed"
+fi
+if command -v redis-sentinel >/dev/null; then
+    for _ in $(seq 20); do
+        sentinel_port=$((20000 + RANDOM % 20000))
+        printf '%s\n' "port $sentinel_port" 'bind 127.0.0.1' "dir $work" "unixsocket $work/sentinel.socket" \
+            "sentinel monitor shop 127.0.0.1 $port 1" >"$work/sentinel.conf"
+        redis-sentinel "$work/sentinel.conf" >>"$work/log" 2>&1 &
+        sentinel=$!
+        started+=("$sentinel")
+        while kill -0 "$sentinel" 2>/dev/null && ! redis-cli -s "$work/sentinel.socket" PING >"$work/said" 2>&1; do
+            sleep 0.05
+        done
+        ! kill -0 "$sentinel" 2>/dev/null || break
+    done
+    rm flags.json
+    expect 0 '*is reached' flagctl mirror --once --hash other --sentinel shop \
+        "redis://127.0.0.1:1,127.0.0.1:$sentinel_port" flags.json
+    holds '{"o":1}'
+else
+    skip Sentinel "redis-sentinel is not installed"
+fi
 
 # ---- a unit for systemd ----
 
