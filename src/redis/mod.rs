@@ -5,6 +5,8 @@ mod options;
 mod url;
 
 mod reply;
+#[cfg(test)]
+mod reply_tests;
 mod request;
 mod refusal;
 
