@@ -1,6 +1,5 @@
 /* flagctl mirror: keeps a file equal to the flags of a remote store, for programs that read files. */
 #define _POSIX_C_SOURCE 200809L /* sigaction, nanosleep */
-#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 #include "flagctl_mirror.h"
 
 enum {
-    LOOK_MS = 250,    /* how often the file, the state of the store and signals are looked at */
+    LOOK_MS = 250,      /* how often the file, the state of the store and signals are looked at */
     PATIENCE_MS = 1000, /* how long the first attempt to reach the store goes without a word */
     NOT_EQUAL = 1
 };
@@ -217,9 +216,8 @@ static flagstore_snapshot_t *live_flags(mirror_t *mirror) {
 
 /* Until the store changes, or it is time to look again. */
 static void wait_for_change(const mirror_t *mirror, uint64_t revision) {
-    flagstore_error_t *error;
-    bool changed = flagstore_wait(mirror->store, &revision, LOOK_MS, &error);
-    if (!changed && error != NULL) { /* which has not taken that time */
+    flagstore_error_t *error = NULL;
+    if (revision == 0 || (!flagstore_wait(mirror->store, &revision, LOOK_MS, &error) && error != NULL)) {
         struct timespec pause = {0, LOOK_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
