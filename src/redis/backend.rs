@@ -69,7 +69,11 @@ impl RedisBackend {
         })
     }
 
-    fn read<T>(&self, request: &Request, mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>) -> Result<T> {
+    pub(super) fn read<T>(
+        &self,
+        request: &Request,
+        mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>,
+    ) -> Result<T> {
         let session = self.session.load();
         Exchange::new(&session, &self.connector, &self.place, deadline()).read(request, &mut take)
     }
@@ -100,42 +104,13 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
-        let mut request = Request::of(&[b"MULTI"]);
-        request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
-        request.push(&[b"EXISTS", self.names.flags.as_bytes()]);
-        request.push(&[b"EXEC"]);
         // What another thread stores from now on is not of this answer.
         let had_flags = self.had_flags.load(SeqCst);
-        self.read(&request, |link, by| {
-            self.transaction(&request, link, by, |meta, exists| {
-                Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
-            })
+        let commands: [&[&[u8]]; 2] =
+            [&[b"EXISTS", self.names.flags.as_bytes()], &[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]];
+        self.read_together(commands, |exists, meta| {
+            Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
         })
-    }
-
-    /// Takes all replies to a request of MULTI, two commands and EXEC. The first error says why it failed.
-    fn transaction<T>(
-        &self,
-        request: &Request,
-        link: &mut Link,
-        by: Instant,
-        take: impl FnOnce(Reply<'_>, Reply<'_>) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
-        let mut first = Ok(());
-        for _ in 1..request.replies {
-            let refusal = refused(link.receive(by)?);
-            link.next();
-            first = first.and(refusal);
-        }
-        let reply = link.receive(by)?;
-        let taken = first.and_then(|()| refused(reply)).and_then(|()| {
-            let (Some(one), Some(other)) = (reply.element(0), reply.element(1)) else {
-                return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-            };
-            refused(one).and_then(|()| refused(other)).and_then(|()| take(one, other))
-        });
-        link.next();
-        taken
     }
 
     fn loaded(
@@ -229,18 +204,10 @@ impl Backend for RedisBackend {
 
     fn load(&self, _seen: u64) -> Result<Loaded> {
         let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
-        let mut request = Request::of(&[b"MULTI"]);
-        request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
-        request.push(&[b"HGETALL", flags]);
-        request.push(&[b"EXEC"]);
         let session = self.session.load();
-        let losses = session.losses();
-        // What another thread stores from now on is not of this answer.
-        let had_flags = self.had_flags.load(SeqCst);
-        self.read(&request, |link, by| {
-            self.transaction(&request, link, by, |meta, fields| {
-                self.loaded(&session, losses, had_flags, (meta, fields))
-            })
+        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
+        self.read_together([&[b"HMGET", meta, b"revision", b"count", b"id"], &[b"HGETALL", flags]], |meta, fields| {
+            self.loaded(&session, losses, had_flags, (meta, fields))
         })
     }
 
