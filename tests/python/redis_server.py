@@ -1,6 +1,6 @@
 """The Redis that tests may use: that of tests/redis/bindings.sh, whose URL is FLAGSTORE_REDIS, with TLS
-FLAGSTORE_REDIS_TLS. Without the feature in the library there is nothing to test on one; with it a server that is missing
-is skipped, loudly."""
+FLAGSTORE_REDIS_TLS. Without the feature in the library there is nothing to test on one; with it a server that is
+missing is skipped, loudly."""
 import os
 import re
 import subprocess

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The tests of stores on Redis through C++, Go, Ruby and Python, on a Redis of its own: the contract of each language with
-# Redis as a kind of store, what is special there, the workers of the fault tests, and the examples of include/README.md.
-# Needs redis-server, redis-cli and openssl, FLAGSTORE_INCLUDE_DIR, and in FLAGSTORE_LIB_DIR a library with the feature
-# "redis", also as libflagstore.so.0.2.
+# The tests of stores on Redis through C++, Go, Ruby and Python, on a Redis of its own: the contract of each language
+# with Redis as a kind of store, what is special there, the workers of the fault tests, and the examples of
+# include/redis.md. Needs redis-server, redis-cli and openssl, FLAGSTORE_INCLUDE_DIR, and in FLAGSTORE_LIB_DIR a library
+# with the feature "redis", also as libflagstore.so.0.2.
 # shellcheck disable=SC2317  # the functions are called by their names
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -121,13 +121,13 @@ python() {
     "$root/tests/python/run.sh" -k Redis -k test_redis 2>&1
 }
 
-# The examples of include/README.md, here on this server.
+# The examples of include/redis.md, here on this server.
 documents() {
     ! missing c++ go cc ruby python3 || return 0
     local here="$work/documents" kind
     mkdir -p "$here/shop"
     for kind in cpp go rb py out; do
-        awk -v "name=redis.$kind" '/^```/ { on = $2 == name; next } on' "$root/include/README.md" |
+        awk -v "name=redis.$kind" '/^```/ { on = $2 == name; next } on' "$root/include/redis.md" |
             sed "s#redis://localhost#$FLAGSTORE_REDIS#" >"$here/redis.$kind"
         [ -s "$here/redis.$kind" ]
     done
