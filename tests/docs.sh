@@ -10,7 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
 lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
 include=$(cd "$FLAGSTORE_INCLUDE_DIR" && pwd)
-documents="README.md include/README.md include/other-languages.md include/python/README.md
+documents="README.md include/README.md include/other-languages.md include/redis.md include/python/README.md
     examples-c/README.md examples-c/recipes.md
     tests/README.md tests/faults/README.md tests/bench/README.md"
 work=$(mktemp -d)
