@@ -106,25 +106,17 @@ impl RedisBackend {
     fn is_gone(&self) -> Result<bool> {
         let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
         request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
+        let had_flags = self.had_flags.load(SeqCst);
         self.read(&request, |link, by| {
             let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
-            one(link, by, |meta| Ok(!exists && self.says_there_are_flags(meta)))
+            one(link, by, |meta| Ok(!exists && says_there_are_flags(meta, had_flags)))
         })
-    }
-
-    /// Whether the meta data say so: revision and number; or, without them, whether there were any before.
-    fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
-        let part = |index| meta.element(index).and_then(Reply::text);
-        match (part(0), part(1)) {
-            (Some(_), count) => count != Some(b"0"),
-            (None, _) => self.had_flags.load(SeqCst),
-        }
     }
 
     /// The last reply to the request has all of it. `is_full`: set if the server has no memory to queue commands.
     fn read_all(&self, request: &Request, is_full: &Cell<bool>) -> Result<Loaded> {
         let session = self.session.load();
-        let losses = session.losses();
+        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
         self.read(request, |link, by| {
             let mut first = Ok(());
             for _ in 1..request.replies {
@@ -139,17 +131,26 @@ impl RedisBackend {
                 let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
                     return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
                 };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
+                refused(meta).and_then(|()| refused(fields))?;
+                self.loaded(&session, losses, had_flags, meta, fields)
             });
             link.next();
             loaded
         })
     }
 
-    fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+    /// `losses`, `had_flags`: as they were before the server was asked.
+    fn loaded(
+        &self,
+        session: &Session,
+        losses: u64,
+        had_flags: bool,
+        meta: Reply<'_>,
+        fields: Reply<'_>,
+    ) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
-        if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
+        if flags.is_empty() && unreadable.is_empty() && says_there_are_flags(meta, had_flags) {
             return Ok(Loaded::Gone);
         }
         let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
@@ -165,6 +166,15 @@ impl RedisBackend {
 /// By when the call of the store must end.
 fn deadline() -> Instant {
     call_deadline().unwrap_or_else(|| Instant::now() + FOR_EVER)
+}
+
+/// Whether the meta data say so: revision and number; or, without them, whether there were any before they were asked for.
+fn says_there_are_flags(meta: Reply<'_>, had_flags: bool) -> bool {
+    let part = |index| meta.element(index).and_then(Reply::text);
+    match (part(0), part(1)) {
+        (Some(_), count) => count != Some(b"0"),
+        (None, _) => had_flags,
+    }
 }
 
 /// Takes one reply that is no error.
