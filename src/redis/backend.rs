@@ -14,7 +14,6 @@ use super::url::Url;
 use crate::remote::{Backend, Loaded, deadline as call_deadline};
 use crate::{Batch, Error, Push, Result, Snapshot, Value};
 use arc_swap::ArcSwap;
-use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
@@ -22,9 +21,6 @@ use std::time::{Duration, Instant};
 
 /// How long a call takes at most that has no deadline.
 const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
-/// The answer of EXEC to the two commands of a read.
-const READ_ALL: &str =
-    "return {redis.call('HMGET', KEYS[2], 'revision', 'count', 'id'), redis.call('HGETALL', KEYS[1])}";
 /// How long connecting for the news of changes may take.
 const CONNECT: Duration = Duration::from_millis(500);
 
@@ -73,7 +69,11 @@ impl RedisBackend {
         })
     }
 
-    fn read<T>(&self, request: &Request, mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>) -> Result<T> {
+    pub(super) fn read<T>(
+        &self,
+        request: &Request,
+        mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>,
+    ) -> Result<T> {
         let session = self.session.load();
         Exchange::new(&session, &self.connector, &self.place, deadline()).read(request, &mut take)
     }
@@ -104,49 +104,21 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
-        let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
-        request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
+        // What another thread stores from now on is not of this answer.
         let had_flags = self.had_flags.load(SeqCst);
-        self.read(&request, |link, by| {
-            let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
-            one(link, by, |meta| Ok(!exists && says_there_are_flags(meta, had_flags)))
+        let commands: [&[&[u8]]; 2] =
+            [&[b"EXISTS", self.names.flags.as_bytes()], &[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]];
+        self.read_together(commands, |exists, meta| {
+            Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
         })
     }
 
-    /// The last reply to the request has all of it. `is_full`: set if the server has no memory to queue commands.
-    fn read_all(&self, request: &Request, is_full: &Cell<bool>) -> Result<Loaded> {
-        let session = self.session.load();
-        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
-        self.read(request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            is_full.set(matches!(&first, Err(Trouble::Refused(words)) if words.starts_with("OOM ")));
-            let reply = link.receive(by)?;
-            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(meta).and_then(|()| refused(fields))?;
-                self.loaded(&session, losses, had_flags, meta, fields)
-            });
-            link.next();
-            loaded
-        })
-    }
-
-    /// `losses`, `had_flags`: as they were before the server was asked.
     fn loaded(
         &self,
         session: &Session,
         losses: u64,
         had_flags: bool,
-        meta: Reply<'_>,
-        fields: Reply<'_>,
+        (meta, fields): (Reply<'_>, Reply<'_>),
     ) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
@@ -163,18 +135,18 @@ impl RedisBackend {
     }
 }
 
-/// By when the call of the store must end.
-fn deadline() -> Instant {
-    call_deadline().unwrap_or_else(|| Instant::now() + FOR_EVER)
-}
-
-/// Whether the meta data say so: revision and number; or, without them, whether there were any before they were asked for.
+/// Whether the meta data say so: revision and number; or, without them, whether there were any before.
 fn says_there_are_flags(meta: Reply<'_>, had_flags: bool) -> bool {
     let part = |index| meta.element(index).and_then(Reply::text);
     match (part(0), part(1)) {
         (Some(_), count) => count != Some(b"0"),
         (None, _) => had_flags,
     }
+}
+
+/// By when the call of the store must end.
+fn deadline() -> Instant {
+    call_deadline().unwrap_or_else(|| Instant::now() + FOR_EVER)
 }
 
 /// Takes one reply that is no error.
@@ -232,17 +204,11 @@ impl Backend for RedisBackend {
 
     fn load(&self, _seen: u64) -> Result<Loaded> {
         let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
-        let mut request = Request::of(&[b"MULTI"]);
-        request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
-        request.push(&[b"HGETALL", flags]);
-        request.push(&[b"EXEC"]);
-        let is_full = Cell::new(false);
-        let loaded = self.read_all(&request, &is_full);
-        if !is_full.get() {
-            return loaded;
-        }
-        // A server without memory queues nothing behind MULTI, but runs a script that only reads.
-        self.read_all(&Request::of(&[b"EVAL", READ_ALL.as_bytes(), b"2", flags, meta]), &is_full)
+        let session = self.session.load();
+        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
+        self.read_together([&[b"HMGET", meta, b"revision", b"count", b"id"], &[b"HGETALL", flags]], |meta, fields| {
+            self.loaded(&session, losses, had_flags, (meta, fields))
+        })
     }
 
     fn wait(&self, _seen: u64, timeout: Duration) -> Result<Option<u64>> {
