@@ -69,7 +69,11 @@ impl RedisBackend {
         })
     }
 
-    fn read<T>(&self, request: &Request, mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>) -> Result<T> {
+    pub(super) fn read<T>(
+        &self,
+        request: &Request,
+        mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>,
+    ) -> Result<T> {
         let session = self.session.load();
         Exchange::new(&session, &self.connector, &self.place, deadline()).read(request, &mut take)
     }
@@ -100,53 +104,25 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
+        // What another thread stores from now on is not of this answer.
+        let had_flags = self.had_flags.load(SeqCst);
         let commands: [&[&[u8]]; 2] =
             [&[b"EXISTS", self.names.flags.as_bytes()], &[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]];
-        self.read_together(commands, |exists, meta| Ok(exists.integer() == Some(0) && self.says_there_are_flags(meta)))
-    }
-
-    /// Two reads as of one moment. `take` gets their replies.
-    fn read_together<T>(
-        &self,
-        commands: [&[&[u8]]; 2],
-        mut take: impl FnMut(Reply<'_>, Reply<'_>) -> Result<T, Trouble>,
-    ) -> Result<T> {
-        let mut request = Request::of(&[b"MULTI"]);
-        commands.iter().for_each(|command| request.push(command));
-        request.push(&[b"EXEC"]);
-        self.read(&request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            let reply = link.receive(by)?;
-            let taken = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(one), Some(other)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(one).and_then(|()| refused(other)).and_then(|()| take(one, other))
-            });
-            link.next();
-            taken
+        self.read_together(commands, |exists, meta| {
+            Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
         })
     }
 
-    /// Whether the meta data say so: revision and number; or, without them, whether there were any before.
-    fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
-        let part = |index| meta.element(index).and_then(Reply::text);
-        match (part(0), part(1)) {
-            (Some(_), count) => count != Some(b"0"),
-            (None, _) => self.had_flags.load(SeqCst),
-        }
-    }
-
-    fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+    fn loaded(
+        &self,
+        session: &Session,
+        losses: u64,
+        had_flags: bool,
+        (meta, fields): (Reply<'_>, Reply<'_>),
+    ) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
-        if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
+        if flags.is_empty() && unreadable.is_empty() && says_there_are_flags(meta, had_flags) {
             return Ok(Loaded::Gone);
         }
         let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
@@ -156,6 +132,15 @@ impl RedisBackend {
             true => Loaded::Flags(flags, revision),
             false => Loaded::Partly(flags, revision, unreadable),
         })
+    }
+}
+
+/// Whether the meta data say so: revision and number; or, without them, whether there were any before.
+fn says_there_are_flags(meta: Reply<'_>, had_flags: bool) -> bool {
+    let part = |index| meta.element(index).and_then(Reply::text);
+    match (part(0), part(1)) {
+        (Some(_), count) => count != Some(b"0"),
+        (None, _) => had_flags,
     }
 }
 
@@ -220,9 +205,9 @@ impl Backend for RedisBackend {
     fn load(&self, _seen: u64) -> Result<Loaded> {
         let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
         let session = self.session.load();
-        let losses = session.losses();
+        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
         self.read_together([&[b"HMGET", meta, b"revision", b"count", b"id"], &[b"HGETALL", flags]], |meta, fields| {
-            self.loaded(&session, losses, meta, fields)
+            self.loaded(&session, losses, had_flags, (meta, fields))
         })
     }
 

@@ -21,6 +21,7 @@ mod session;
 mod commit;
 mod flags;
 mod exchange;
+mod together;
 mod backend;
 
 pub use options::RedisOptions;

@@ -44,15 +44,15 @@ class RedisCase(FolderCase):
 
 
 class WithoutRedis(RedisCase):
-    @unittest.skipIf(redis_server.IS_BUILT, "the library has it")
-    def test_opening_says_so_and_all_else_works(self):
-        with self.fails(flagstore.NOT_IMPLEMENTED, "redis") as caught:
-            Store.redis(f"redis://:{SECRET}@localhost", password=SECRET)
-        self.assertIsInstance(caught.exception, NotImplementedError)
-        self.assertNotIn(SECRET, repr(caught.exception))
-        with Store.memory() as store:
-            store["a"] = 1
-            self.assertEqual(dict(store), {"a": 1})
+    if not redis_server.IS_BUILT:
+        def test_opening_says_so_and_all_else_works(self):
+            with self.fails(flagstore.NOT_IMPLEMENTED, "redis") as caught:
+                Store.redis(f"redis://:{SECRET}@localhost", password=SECRET)
+            self.assertIsInstance(caught.exception, NotImplementedError)
+            self.assertNotIn(SECRET, repr(caught.exception))
+            with Store.memory() as store:
+                store["a"] = 1
+                self.assertEqual(dict(store), {"a": 1})
 
     def test_an_older_library_says_so_too(self):
         older = os.path.join(os.path.dirname(scripts.HERE), "common", "older.sh")

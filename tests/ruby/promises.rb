@@ -46,6 +46,7 @@ module Promises
     Class.new(Minitest::Test) do
       include Fixture, *promises
       define_singleton_method(:name) { "#{library} #{kind}" }
+      singleton_class.alias_method :to_s, :name # what the option -n looks at
       define_method(:library) { library }
       define_method(:open_store) { open.call(library, @directory) }
     end

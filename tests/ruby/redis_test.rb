@@ -97,7 +97,7 @@ class RedisOptionsTest < Minitest::Test
      "redis://:#{SECRET}@localhost:x", "redis://local\0host", "redis://:#{SECRET}@\xff"].each do |url|
       refused(Error::InvalidArgument) { Flagstore.redis(url) }
     end
-    [{ connections: -1 }, { wait_replicas: -1 }, { wait: -1 }, { wait: Float::NAN }, { hash: "{" },
+    [{ connections: -1 }, { wait_replicas: -1 }, { wait: -1 }, { hash: "{" },
      { password: "#{SECRET}\0" }, { password: "#{SECRET}\xff" }, { username: "\xff" }, { verify: -1 }].each do |wrong|
       refused(Error::InvalidArgument) { Flagstore.redis("redis://localhost", **wrong) }
     end
@@ -105,6 +105,7 @@ class RedisOptionsTest < Minitest::Test
     refused(TypeError, "url") { Flagstore.redis(nil) }
     assert_raises(TypeError) { Flagstore.redis("redis://localhost", connections: "4") }
     assert_raises(RangeError) { Flagstore.redis("redis://localhost", connections: 2**40) }
+    assert_raises(ArgumentError) { Flagstore.redis("redis://localhost", wait: Float::NAN) }
     assert_raises(KeyError) { Flagstore.redis("redis://localhost", read_mode: :stale) }
     assert_raises(ArgumentError) { Flagstore.redis("redis://localhost", patience: 1) }
   end
