@@ -974,10 +974,11 @@ typedef struct {
   int32_t reserved;
 } flagstore_redis_options_t;
 
-/* Opens a store of the flags on the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE],
-   rediss:// for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. Several hosts, separated by
-   commas, are Sentinels (see sentinel_master). NULL options are the defaults. The caller frees the
-   store with flagstore_free.
+/* Opens a store of the flags on the Redis at `url`:
+   redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss:// for TLS, or
+   redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. Several hosts, separated by commas, are nodes of a
+   cluster, or Sentinels with `sentinel_master`. NULL options are the defaults. The caller frees
+   the store with flagstore_free.
 
    Only a store with FLAGSTORE_READ_WATCHED connects now; it has threads of the library, others have
    none. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for a URL or an option that cannot

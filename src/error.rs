@@ -156,6 +156,11 @@ impl Error {
         Self::Backend { code: 0, errno: 0, message: message.into() }
     }
 
+    /// Whether a change that failed so has been made.
+    pub(crate) fn is_not_durable(&self) -> bool {
+        matches!(self, Self::NotDurable { .. } | Self::Backend { code: NOT_DURABLE, .. })
+    }
+
     /// The system's error number behind the failure, if there is one.
     pub fn errno(&self) -> Option<i32> {
         match self {
@@ -196,6 +201,11 @@ impl Error {
         }
     }
 }
+
+/// Codes of the C interface that a store elsewhere may answer with: see [`Error::Backend`].
+pub(crate) const NOT_DURABLE: i32 = 11;
+#[cfg(feature = "redis")]
+pub(crate) const READ_ONLY: i32 = 6;
 
 /// An [`io::Error`] that can be cloned and compared: it has an error number, and two are equal if their numbers are.
 #[derive(Debug)]

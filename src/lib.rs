@@ -48,6 +48,8 @@ mod memory;
 mod file;
 mod layered;
 mod remote;
+#[cfg(feature = "redis")]
+mod redis;
 
 #[allow(unsafe_code)]
 mod sys;
@@ -61,6 +63,8 @@ pub use error::{Error, OsError, Result};
 pub use file::{Durability, FileFlagStore, FileOptions, ReadMode};
 pub use layered::LayeredFlagStore;
 pub use memory::InMemoryFlagStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisOptions;
 pub use remote::{Backend, Loaded, RemoteFlagStore, RemoteOptions, WhenLost};
 pub use snapshot::{Snapshot, SnapshotIter};
 pub use status::{Push, State, Status};

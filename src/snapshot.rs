@@ -346,6 +346,20 @@ impl Builder {
         self.push_with(key, |text| text.value(value))
     }
 
+    /// Adds a flag whose value is JSON in any layout; one that is none is not added.
+    #[cfg(feature = "redis")]
+    pub(crate) fn push_json(&mut self, key: &str, json: &str) -> Result<(), ParseError> {
+        let (text, entries) = (self.text.len(), self.entries.len());
+        let mut scanner = Scanner::new(json)?;
+        scanner.space();
+        let pushed = self.push(key, &mut scanner).and_then(|()| scanner.end());
+        if pushed.is_err() {
+            self.text.truncate(text);
+            self.entries.truncate(entries);
+        }
+        pushed
+    }
+
     /// Adds a flag whose value is compact text.
     pub(crate) fn push_compact(&mut self, key: &str, json: &str) -> Result<(), ParseError> {
         self.push_with(key, |text| text.raw(json))

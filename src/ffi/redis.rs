@@ -61,10 +61,11 @@ pub struct flagstore_redis_options_t {
     pub reserved: i32,
 }
 
-/// Opens a store of the flags on the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE],
-/// rediss:// for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. Several hosts, separated by
-/// commas, are Sentinels (see sentinel_master). NULL options are the defaults. The caller frees the
-/// store with flagstore_free.
+/// Opens a store of the flags on the Redis at `url`:
+/// redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss:// for TLS, or
+/// redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. Several hosts, separated by commas, are nodes of a
+/// cluster, or Sentinels with `sentinel_master`. NULL options are the defaults. The caller frees
+/// the store with flagstore_free.
 ///
 /// Only a store with FLAGSTORE_READ_WATCHED connects now; it has threads of the library, others have
 /// none. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for a URL or an option that cannot
@@ -87,6 +88,55 @@ fn open(_: *const c_char, _: *const flagstore_redis_options_t) -> crate::Result<
 
 #[cfg(feature = "redis")]
 fn open(url: *const c_char, options: *const flagstore_redis_options_t) -> crate::Result<*mut flagstore_t> {
-    let _ = (url, options);
-    Err(crate::Error::NotImplemented("flagstore_redis_open"))
+    let (redis, remote) = flagstore_redis_options_t::checked(options)?;
+    let store = crate::RemoteFlagStore::open_redis(super::arguments::text(url, "url")?, redis, remote)?;
+    Ok(super::open::into_raw(super::open::Backend::Remote(std::sync::Arc::new(store))))
+}
+
+#[cfg(feature = "redis")]
+impl flagstore_redis_options_t {
+    /// What the caller asks for; NULL asks for the defaults.
+    fn checked(given: *const Self) -> crate::Result<(crate::RedisOptions, crate::RemoteOptions)> {
+        // SAFETY: the struct is of integers and pointers, for which zero will do.
+        let empty: Self = unsafe { std::mem::zeroed() };
+        // SAFETY: as above; any bytes will do.
+        let given =
+            if given.is_null() { empty } else { unsafe { super::versioned_struct::copy(given, empty, "options")? } };
+        let remote = flagstore_remote_options_t::checked(given.remote)?;
+        Ok((given.to_options()?, remote))
+    }
+
+    fn to_options(self) -> crate::Result<crate::RedisOptions> {
+        let text = |field: &str, given: *const c_char| match given.is_null() {
+            true => Ok(None),
+            false => super::arguments::text(given, &format!("options.{field}")).map(|text| Some(text.to_owned())),
+        };
+        let number = |field: &str, given: i32| match u32::try_from(given) {
+            Ok(number) => Ok(number),
+            Err(_) => Err(crate::Error::InvalidArgument(format!("options.{field} is {given}"))),
+        };
+        number("reserved", -i32::from(self.reserved != 0))?;
+        let defaults = crate::RedisOptions::new();
+        let file = |field: &str, given| text(field, given).map(|path| path.map(Into::into));
+        Ok(crate::RedisOptions {
+            hash: text("hash", self.hash)?.unwrap_or(defaults.hash),
+            username: text("username", self.username)?,
+            password: text("password", self.password)?,
+            password_file: file("password_file", self.password_file)?,
+            tls_ca_file: file("tls_ca_file", self.tls_ca_file)?,
+            tls_cert_file: file("tls_cert_file", self.tls_cert_file)?,
+            tls_key_file: file("tls_key_file", self.tls_key_file)?,
+            tls_server_name: text("tls_server_name", self.tls_server_name)?,
+            sentinel_master: text("sentinel_master", self.sentinel_master)?,
+            connections: match number("connections", self.connections)? {
+                0 => defaults.connections,
+                given => given as usize,
+            },
+            wait_replicas: number("wait_replicas", self.wait_replicas)?,
+            wait: match number("wait_ms", self.wait_ms)? {
+                0 => defaults.wait,
+                given => std::time::Duration::from_millis(given.into()),
+            },
+        })
+    }
 }

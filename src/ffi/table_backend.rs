@@ -111,7 +111,6 @@ impl Backend for TableBackend {
         let flags = values(reply)?;
         match same {
             true => Ok(Loaded::Same),
-            false if flags.is_empty() && revision == 0 => Ok(Loaded::Gone),
             false => Ok(Loaded::Flags(Snapshot::from_flags(flags)?, revision)),
         }
     }

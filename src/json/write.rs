@@ -60,6 +60,12 @@ impl Writer {
         self.out.len()
     }
 
+    /// Takes back what was written after `length` bytes.
+    #[cfg(feature = "redis")]
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.out.truncate(length);
+    }
+
     /// Makes room for `bytes` more at once.
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), ParseError> {
         self.out.try_reserve(bytes).map_err(|_| ParseError::OutOfMemory)

@@ -1,4 +1,5 @@
-use crate::{Batch, Error, Result, Snapshot, Value};
+use crate::{Batch, Error, Push, Result, Snapshot, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a [`RemoteFlagStore`](super::RemoteFlagStore) asks of the engine that keeps the flags: a database, a service.
@@ -47,6 +48,13 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// Whether every call ends by [`deadline`](super::calls::deadline) of its own accord: then it is made in the
+    /// caller's thread.
+    #[doc(hidden)]
+    fn keeps_deadlines(&self) -> bool {
+        false
+    }
+
     /// Makes all changes of the batch, or none if an expectation does not hold: [`Batch::check`] compares. Returns the
     /// revision after it; 0: not known.
     ///
@@ -80,6 +88,12 @@ pub trait Backend: Send + Sync {
         Err(Error::NotImplemented("wait"))
     }
 
+    /// How the last [`wait`](Self::wait) that succeeded would have learned of a change; for the
+    /// [`Status`](crate::Status). [`Push::None`]: of some changes, or of none.
+    fn push(&self) -> Push {
+        Push::Announced
+    }
+
     /// Makes a [`wait`](Self::wait) that is under way return.
     fn wake(&self) {}
 
@@ -98,6 +112,8 @@ pub enum Loaded {
     Same,
     /// The flags, which may be none, and their revision; 0: not known.
     Flags(Snapshot, u64),
+    /// The same without the flags that cannot be read, each with its error: a list leaves them out.
+    Partly(Snapshot, u64, BTreeMap<String, Error>),
     /// What was stored there has vanished, which is not the same as no flags: the database was emptied or is another.
     Gone,
 }

@@ -7,7 +7,7 @@ use super::backend::Backend;
 use super::pool::{Job, Outcome, Pool};
 use super::signal::Signal;
 use crate::sys::{self, ForkSafeMutex};
-use crate::{Error, Result};
+use crate::{Error, Push, Result};
 use arc_swap::ArcSwapOption;
 use std::cell::Cell;
 use std::ptr;
@@ -24,11 +24,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) enum Purpose {
     Read,
     Change,
+    /// A read for the kept flags of a watched store, which has pauses of its own.
+    Follow,
 }
 
 thread_local! {
     /// The store whose backend this thread is inside.
     static INSIDE_OF: Cell<*const Calls> = const { Cell::new(ptr::null()) };
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// By when the call of a backend that this thread is inside must end.
+#[cfg(feature = "redis")]
+pub(crate) fn deadline() -> Option<Instant> {
+    DEADLINE.get()
 }
 
 pub(super) struct Calls {
@@ -72,8 +81,13 @@ impl Calls {
         self.refuse_own_call()?;
         match deadline {
             None => self.call_here(work),
+            Some(deadline) if self.backend.keeps_deadlines() => self.call_by(purpose, deadline, work),
             Some(deadline) => self.call_in_pool(purpose, deadline, work),
         }
+    }
+
+    pub(super) fn push(&self) -> Push {
+        self.backend.push()
     }
 
     /// The backend may not call the store that it serves, which waits for it.
@@ -85,6 +99,28 @@ impl Calls {
         let _turn = if self.backend.is_concurrent() { None } else { Some(self.turn.lock().ok_or_else(own_call)?) };
         let _inside = self.enter().ok_or_else(closed)?;
         work(&*self.backend)
+    }
+
+    /// In this thread, by a backend that looks at the clock itself.
+    fn call_by<T>(
+        &self,
+        purpose: Purpose,
+        deadline: Instant,
+        work: impl FnOnce(&dyn Backend) -> Result<T>,
+    ) -> Result<T> {
+        if purpose != Purpose::Follow {
+            self.pauses.check(false)?;
+        }
+        let before = DEADLINE.replace(Some(deadline));
+        let result = self.call_here(work);
+        DEADLINE.set(before);
+        match &result {
+            Err(Error::Unavailable(_) | Error::Uncertain(_)) if Instant::now() >= deadline => self.pauses.begin(),
+            // It was not reached at once.
+            Err(Error::Unavailable(_)) => {}
+            _ => self.pauses.end(),
+        }
+        result
     }
 
     fn call_in_pool<T: Send + 'static>(
@@ -126,7 +162,7 @@ impl Calls {
             Outcome::Abandoned => {
                 self.pauses.begin();
                 Err(match purpose {
-                    Purpose::Read => Error::Unavailable("the backend did not answer in time".into()),
+                    Purpose::Read | Purpose::Follow => Error::Unavailable("the backend did not answer in time".into()),
                     Purpose::Change => Error::Uncertain(
                         "the backend did not answer in time: the change may have been made or not".into(),
                     ),

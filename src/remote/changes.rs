@@ -25,15 +25,30 @@ pub(super) fn set(backend: &dyn Backend, key: &str, value: &Value, wants_revisio
     if lacks(&second) { Err(Error::NotImplemented("set")) } else { second }
 }
 
-/// Every flag, as of one moment where the backend can tell. `None`: they are gone.
-pub(super) fn list(backend: &dyn Backend) -> Result<Option<Snapshot>> {
+/// Every flag, as of one moment where the backend can tell, and what a load said of the
+/// revision; 0: not known.
+pub(super) fn list(backend: &dyn Backend) -> Result<(Snapshot, Option<u64>)> {
     match backend.load(0) {
-        Err(Error::NotImplemented(_)) => backend.list_all().map(Some),
+        Err(Error::NotImplemented(_)) => Ok((backend.list_all()?, None)),
         Err(error) => Err(error),
-        Ok(Loaded::Flags(flags, _)) => Ok(Some(flags)),
-        Ok(Loaded::Gone) => Ok(None),
+        Ok(Loaded::Flags(flags, revision)) => Ok((flags, Some(revision))),
+        Ok(Loaded::Partly(flags, revision, unreadable)) => {
+            log_unreadable(&unreadable);
+            Ok((flags, Some(revision)))
+        }
+        Ok(Loaded::Gone) => Err(vanished()),
         Ok(Loaded::Same) => Err(same_of_nothing()),
     }
+}
+
+pub(super) fn log_unreadable(unreadable: &BTreeMap<String, Error>) {
+    for error in unreadable.values() {
+        tracing::warn!("left out of the list: {error}");
+    }
+}
+
+pub(super) fn vanished() -> Error {
+    Error::Unavailable("the flags have vanished from the backend, which is not believed to be empty".into())
 }
 
 pub(super) fn same_of_nothing() -> Error {
@@ -59,7 +74,7 @@ fn commit_one_by_one(backend: &dyn Backend, batch: &Batch) -> Result<()> {
     };
     if batch.clears() {
         // A flag that is set again is never absent in between.
-        for (key, _) in &list(backend)?.unwrap_or_default() {
+        for (key, _) in &list(backend)?.0 {
             if !matches!(batch.outcome(key), Some(Some(_))) {
                 make(backend.delete(key).map(drop))?;
             }

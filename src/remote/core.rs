@@ -7,7 +7,8 @@ use super::signal::Signal;
 use super::{Backend, Loaded, RemoteOptions, changes};
 use crate::revision_counter::RevisionCounter;
 use crate::sys::{self, ForkSafeMutex, ForkSafeMutexGuard, HazardArc, HazardGuard};
-use crate::{Batch, Error, ReadMode, Result, Snapshot, State, Status, WhenLost};
+use crate::{Batch, Error, Push, ReadMode, Result, Snapshot, State, Status, ValueRef, WhenLost};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::SeqCst};
 use std::time::Instant;
@@ -37,12 +38,24 @@ pub(super) struct Core {
 }
 
 /// The flags of one moment.
+#[derive(Default)]
 pub(super) struct Kept {
     pub(super) flags: Snapshot,
+    /// The flags that the backend has and that cannot be read, each with the error that a get returns.
+    pub(super) unreadable: BTreeMap<String, Error>,
     /// The backend's; 0: not known.
     revision: u64,
     /// `false`: nothing was read yet.
     is_read: bool,
+}
+
+impl Kept {
+    pub(super) fn get(&self, key: &str) -> Result<Option<ValueRef<'_>>> {
+        match self.flags.get(key) {
+            None => self.unreadable.get(key).map_or(Ok(None), |error| Err(error.clone())),
+            found => Ok(found),
+        }
+    }
 }
 
 pub(super) type KeptRef<'a> = HazardGuard<'a, Kept>;
@@ -57,7 +70,7 @@ impl Core {
             options,
             changes: RevisionCounter::new(),
             demand,
-            kept: HazardArc::new(Kept { flags: Snapshot::default(), revision: 0, is_read: false }),
+            kept: HazardArc::new(Kept::default()),
             served_in: AtomicU64::new(0),
             replacing: ForkSafeMutex::new(),
             reading: ForkSafeMutex::new(),
@@ -108,7 +121,11 @@ impl Core {
 
     /// The backend has said that its revision is still this one.
     pub(super) fn still_at(&self, revision: u64) {
-        if revision != 0 && revision == self.backend_revision() && self.kept_is_live() {
+        if self.health.push() != Push::None
+            && revision != 0
+            && revision == self.backend_revision()
+            && self.kept_is_live()
+        {
             self.health.touch();
         }
     }
@@ -187,25 +204,27 @@ impl Core {
             let own_changes = self.own_changes.load(SeqCst);
             let seen = self.backend_revision();
             let removals = self.removals.before_read();
-            let result = self.calls.call(Purpose::Read, deadline, move |backend| match backend.load(seen) {
+            let purpose = if self.is_watched() { Purpose::Follow } else { Purpose::Read };
+            let result = self.calls.call(purpose, deadline, move |backend| match backend.load(seen) {
                 Err(Error::NotImplemented(_)) => Ok(Loaded::Flags(backend.list_all()?, 0)),
                 loaded => loaded,
             });
             // Lost is not empty, unless the backend says so.
             let is_gone = match &result {
-                Ok(Loaded::Flags(flags, 0)) => flags.is_empty(),
+                Ok(Loaded::Flags(flags, 0)) => flags.is_empty() && !removals && !self.may_be_empty(),
                 Ok(Loaded::Gone) => true,
                 _ => false,
             };
             let result = match result {
-                Ok(_) if is_gone && !removals && !self.may_be_empty() => {
+                Ok(_) if is_gone => {
                     self.health.vanished();
-                    Err(vanished())
+                    Err(changes::vanished())
                 }
                 Ok(Loaded::Same) if seen == 0 => Err(changes::same_of_nothing()),
                 Ok(Loaded::Same) => Ok(true),
-                Ok(Loaded::Gone) => self.install(Snapshot::default(), 0, own_changes),
-                Ok(Loaded::Flags(flags, revision)) => self.install(flags, revision, own_changes),
+                Ok(Loaded::Flags(flags, revision)) => self.install(flags, BTreeMap::new(), revision, own_changes),
+                Ok(Loaded::Partly(flags, revision, rest)) => self.install(flags, rest, revision, own_changes),
+                Ok(Loaded::Gone) => Err(changes::vanished()),
                 Err(error) => Err(error),
             };
             match result {
@@ -223,13 +242,22 @@ impl Core {
     }
 
     /// Replaces the flags by what was read; `false`: a change of this store's own has come in between.
-    fn install(&self, flags: Snapshot, revision: u64, own_changes: u64) -> Result<bool> {
+    fn install(
+        &self,
+        flags: Snapshot,
+        unreadable: BTreeMap<String, Error>,
+        revision: u64,
+        own_changes: u64,
+    ) -> Result<bool> {
         let flags = flags.into_indexed(self.options.max_bytes)?;
         let _lock = self.replacing.lock();
         if self.own_changes.load(SeqCst) != own_changes {
             return Ok(false);
         }
-        if self.replace(flags, revision) {
+        if self.kept.load().unreadable != unreadable {
+            changes::log_unreadable(&unreadable);
+        }
+        if self.replace(flags, unreadable, revision) {
             self.health.count_refresh();
         }
         Ok(true)
@@ -240,18 +268,20 @@ impl Core {
         let _lock = self.replacing.lock();
         let flags = self.kept.load().flags.changed_by(own, self.options.max_bytes)?;
         let flags = flags.into_indexed(self.options.max_bytes)?;
+        let mut unreadable = self.kept.load().unreadable.clone();
+        unreadable.retain(|key, _| own.outcome(key).is_none());
         self.own_changes.fetch_add(1, SeqCst);
-        self.replace(flags, revision);
+        self.replace(flags, unreadable, revision);
         Ok(())
     }
 
     /// Whether flags that had been read were others.
-    fn replace(&self, flags: Snapshot, revision: u64) -> bool {
+    fn replace(&self, flags: Snapshot, unreadable: BTreeMap<String, Error>, revision: u64) -> bool {
         let (was_read, is_same) = {
             let kept = self.kept.load();
-            (kept.is_read, kept.is_read && kept.flags == flags)
+            (kept.is_read, kept.is_read && kept.flags == flags && kept.unreadable == unreadable)
         };
-        self.kept.store(Kept { flags, revision, is_read: true });
+        self.kept.store(Kept { flags, unreadable, revision, is_read: true });
         if !is_same {
             self.changes.bump();
         }
@@ -264,7 +294,7 @@ impl Core {
         if self.is_read() {
             return Ok(());
         }
-        self.install(flags, 0, self.own_changes.load(SeqCst))?;
+        self.install(flags, BTreeMap::new(), 0, self.own_changes.load(SeqCst))?;
         self.health.fall_back();
         self.update_serving();
         Ok(())
@@ -319,6 +349,13 @@ impl Core {
                 }
                 Ok(existed)
             }
+            // The change is made, and reads see it.
+            Err(error) if error.is_not_durable() => {
+                if !self.take_in(batch, 0, deadline) {
+                    removal.is_unread();
+                }
+                Err(error)
+            }
             Err(error) => {
                 if matches!(error, Error::Uncertain(_)) {
                     removal.is_unread();
@@ -345,8 +382,4 @@ impl Core {
             self.health.failed(error, true, false);
         }
     }
-}
-
-pub(super) fn vanished() -> Error {
-    Error::Unavailable("the flags have vanished from the backend, which is not believed to be empty".into())
 }

@@ -103,7 +103,7 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
         match core.calls.wait(seen, WAIT) {
             Ok(changed) => {
                 failures = 0;
-                core.health.set_push(Push::Announced);
+                core.health.set_push(core.calls.push());
                 match changed {
                     Some(revision) => {
                         seen = revision;

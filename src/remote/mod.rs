@@ -12,10 +12,15 @@ mod core;
 mod fallback;
 mod follower;
 
+#[cfg(feature = "redis")]
+pub(crate) use calls::deadline;
+#[cfg(feature = "redis")]
+pub(crate) use signal::Signal;
+
 pub use backend::{Backend, Loaded};
 pub use options::{RemoteOptions, WhenLost};
 
-use self::core::{Core, KeptRef, vanished};
+use self::core::{Core, KeptRef};
 use crate::stop_token::StopToken;
 use crate::sys::{self, ForkSafeMutex};
 use crate::value::StoredValue;
@@ -173,9 +178,10 @@ impl RemoteFlagStore {
     #[cfg(feature = "capi")]
     #[inline(always)]
     pub(crate) fn peek<T>(&self, key: &[u8], read: impl FnOnce(StoredValue<'_>) -> Option<T>) -> Option<Option<T>> {
-        match self.core.served()?.flags.peek(key)? {
+        let kept = self.core.served()?;
+        match kept.flags.peek(key)? {
             Some(value) => read(value).map(Some),
-            None => key.is_ascii().then_some(None),
+            None => (key.is_ascii() && kept.unreadable.is_empty()).then_some(None),
         }
     }
 
@@ -257,7 +263,7 @@ impl fmt::Debug for RemoteFlagStore {
 impl FlagStore for RemoteFlagStore {
     fn get(&self, key: &str) -> Result<Option<Value>> {
         match self.current()? {
-            Some(kept) => kept.flags.get(key).map(ValueRef::to_value).transpose(),
+            Some(kept) => kept.get(key)?.map(ValueRef::to_value).transpose(),
             None => {
                 let key = key.to_owned();
                 self.ask(move |backend| backend.get(&key))
@@ -283,9 +289,11 @@ impl FlagStore for RemoteFlagStore {
         match self.current()? {
             Some(kept) => Ok(kept.flags.clone()),
             None => {
-                // Lost is not empty.
-                let gone = || if self.core.may_be_empty() { Ok(Snapshot::default()) } else { Err(vanished()) };
-                let flags = self.ask(changes::list)?.map_or_else(gone, Ok)?;
+                let (flags, revision) = self.ask(changes::list)?;
+                if flags.is_empty() && revision == Some(0) && !self.core.may_be_empty() {
+                    // Lost is not empty.
+                    return Err(changes::vanished());
+                }
                 match flags.bytes() > self.core.options.max_bytes {
                     true => Err(Error::TooLarge { path: None, key: None }),
                     false => Ok(flags),
@@ -296,7 +304,7 @@ impl FlagStore for RemoteFlagStore {
 
     fn visit(&self, key: &str, visit: &mut dyn FnMut(Option<ValueRef<'_>>)) -> Result<()> {
         match self.current()? {
-            Some(kept) => visit(kept.flags.get(key)),
+            Some(kept) => visit(kept.get(key)?),
             None => visit(self.get(key)?.as_ref().map(Value::as_ref)),
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Sleeping until a descriptor is ready.
 
 use super::{ProcessLocal, above_stdio, sleep};
+use std::ffi::c_short;
 use std::fs::File;
 use std::io;
 use std::net::Shutdown;
@@ -39,9 +40,19 @@ const SLICE: Duration = Duration::from_millis(10);
 
 /// Sleeps until one of the descriptors is ready, at most for `timeout`; may also wake for no reason.
 pub(crate) fn poll(descriptors: [Option<BorrowedFd<'_>>; 2], timeout: Duration) {
+    poll_for(libc::POLLIN, descriptors, timeout);
+}
+
+/// The same until the descriptor takes bytes.
+#[cfg(feature = "redis")]
+pub(crate) fn poll_writable(descriptor: BorrowedFd<'_>, timeout: Duration) {
+    poll_for(libc::POLLOUT, [Some(descriptor), None], timeout);
+}
+
+fn poll_for(events: c_short, descriptors: [Option<BorrowedFd<'_>>; 2], timeout: Duration) {
     // A negative descriptor is passed over.
     let number = |descriptor: Option<BorrowedFd<'_>>| descriptor.map_or(-1, |descriptor| descriptor.as_raw_fd());
-    let mut set = descriptors.map(|it| libc::pollfd { fd: number(it) as RawFd, events: libc::POLLIN, revents: 0 });
+    let mut set = descriptors.map(|it| libc::pollfd { fd: number(it) as RawFd, events, revents: 0 });
     // Rounded up, so that nobody spins through the last millisecond.
     let milliseconds = timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX);
     // SAFETY: the set is as long as said.

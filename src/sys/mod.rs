@@ -20,8 +20,12 @@ mod permissions;
 mod process;
 mod process_local;
 mod simd;
+#[cfg(feature = "redis")]
+mod socket;
 mod thread;
 
+#[cfg(feature = "redis")]
+pub(crate) use event::poll_writable;
 pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
@@ -38,6 +42,8 @@ pub(crate) use permissions::{PERMISSIONS, set_permissions};
 pub(crate) use process::{ProcessGeneration, at_fork, note_fork, process_generation};
 pub(crate) use process_local::ProcessLocal;
 pub(crate) use simd::find_string_end;
+#[cfg(feature = "redis")]
+pub(crate) use socket::{connect_unix, peek, receive, send};
 pub(crate) use thread::{STACK, is_current_thread, sleep, spawn, without_cancellation, without_sigxfsz};
 
 use std::io;

@@ -1,3 +1,5 @@
+#[cfg(feature = "redis")]
+use super::close_inherited;
 use super::{ProcessGeneration, fstat};
 use std::fs;
 use std::os::fd::{AsFd, IntoRawFd};
@@ -50,6 +52,18 @@ impl<T: AsFd + IntoRawFd> ProcessLocal<T> {
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.get()?;
         self.owner.as_mut()
+    }
+
+    /// In a forked child: closes its copy of the descriptor, which keeps a connection of the parent's open. The owner
+    /// must be forgotten.
+    #[cfg(feature = "redis")]
+    pub(crate) fn close_copy(&self) {
+        let Some(owner) = self.owner.as_ref().filter(|_| !self.generation.is_current()) else {
+            return;
+        };
+        if self.identity.is_some() && Identity::of(owner) == self.identity {
+            close_inherited(std::os::fd::AsRawFd::as_raw_fd(&owner.as_fd()));
+        }
     }
 
     fn is_ours(&self, owner: &T) -> bool {

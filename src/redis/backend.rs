@@ -1,0 +1,259 @@
+use super::RedisOptions;
+use super::commit::Done;
+use super::connector::Connector;
+use super::exchange::{Exchange, refused};
+use super::flags;
+use super::link::Link;
+use super::names::Names;
+use super::push::{Heard, PushLink};
+use super::refusal::Trouble;
+use super::reply::Reply;
+use super::request::Request;
+use super::session::Session;
+use super::url::Url;
+use crate::remote::{Backend, Loaded, deadline as call_deadline};
+use crate::{Batch, Error, Push, Result, Snapshot, Value};
+use arc_swap::ArcSwap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a call takes at most that has no deadline.
+const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
+/// How long connecting for the news of changes may take.
+const CONNECT: Duration = Duration::from_millis(500);
+
+pub(super) struct RedisBackend {
+    pub(super) connector: Connector,
+    pub(super) names: Names,
+    /// The server and the hash, as messages name them.
+    pub(super) place: String,
+    /// How many replicas a change waits for, and how long.
+    pub(super) wait_replicas: Option<u32>,
+    pub(super) wait: Duration,
+    connections: usize,
+    max_bytes: usize,
+    session: ArcSwap<Session>,
+    /// The last revision that was seen, and whether there was any flag: lost is not empty.
+    seen: AtomicU64,
+    push: AtomicU32,
+}
+
+impl RedisBackend {
+    pub(super) fn new(url: &str, options: RedisOptions, max_bytes: usize) -> Result<Self> {
+        let url = Url::parse(url)?;
+        let names = Names::of(&options.hash)?;
+        if options.connections == 0 {
+            return Err(Error::InvalidArgument("options.connections is 0".into()));
+        }
+        let place = format!("{url}: hash {:?}", names.flags);
+        let (wait_replicas, wait) = (Some(options.wait_replicas).filter(|count| *count > 0), options.wait);
+        let connections = options.connections;
+        // Lengths and line ends come on top of the flags.
+        let longest_reply = max_bytes.saturating_mul(2).saturating_add(1 << 20);
+        let connector = Connector::new(url, options, longest_reply)?;
+        // A file that cannot be read is known now.
+        connector.password()?;
+        Ok(Self {
+            connector,
+            names,
+            place,
+            wait_replicas,
+            wait,
+            connections,
+            max_bytes,
+            session: ArcSwap::from_pointee(Session::new(connections)),
+            seen: AtomicU64::new(0),
+            push: AtomicU32::new(Push::None as u32),
+        })
+    }
+
+    fn read<T>(&self, request: &Request, mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>) -> Result<T> {
+        let session = self.session.load();
+        Exchange::new(&session, &self.connector, &self.place, deadline()).read(request, &mut take)
+    }
+
+    fn change(&self, batch: &Batch) -> Result<(u64, Done)> {
+        let session = self.session.load();
+        let losses = session.losses();
+        let done = self.make(&session, batch, deadline())?;
+        Ok((self.revision(losses, &done.id, done.revision), done))
+    }
+
+    /// The server's revision as the store sees it: two are equal only if they are of the same count of revisions, and
+    /// no connection was lost in between, after which the server may be another one that never had some changes.
+    fn revision(&self, losses: u64, id: &[u8], revision: u64) -> u64 {
+        let before = self.seen.swap(revision, SeqCst);
+        if revision < before {
+            tracing::warn!(
+                "{}: the revision runs backwards, from {before} to {revision}: the server has lost changes, or is another",
+                self.place
+            );
+        }
+        let mut hasher = DefaultHasher::new();
+        (losses, id).hash(&mut hasher);
+        if revision == 0 { 0 } else { (hasher.finish() << 32).wrapping_add(revision) }
+    }
+
+    /// Whether there are no flags, though there should be some. Asked when a flag is not there.
+    fn is_gone(&self) -> Result<bool> {
+        let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
+        request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
+        self.read(&request, |link, by| {
+            let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
+            one(link, by, |meta| Ok(!exists && self.says_there_are_flags(meta)))
+        })
+    }
+
+    /// Whether the meta data say so: revision and number; or, without them, what was seen before.
+    fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
+        let part = |index| meta.element(index).and_then(Reply::text);
+        match (part(0), part(1)) {
+            (Some(_), count) => count != Some(b"0"),
+            (None, _) => self.seen.load(SeqCst) != 0,
+        }
+    }
+
+    fn loaded(&self, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+        let part = |index| meta.element(index).and_then(Reply::text);
+        let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
+        if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
+            return Ok(Loaded::Gone);
+        }
+        let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
+        let revision = self.revision(losses, part(2).unwrap_or_default(), revision);
+        Ok(match unreadable.is_empty() {
+            true => Loaded::Flags(flags, revision),
+            false => Loaded::Partly(flags, revision, unreadable),
+        })
+    }
+}
+
+/// By when the call of the store must end.
+fn deadline() -> Instant {
+    call_deadline().unwrap_or_else(|| Instant::now() + FOR_EVER)
+}
+
+/// Takes one reply that is no error.
+fn one<T>(link: &mut Link, by: Instant, take: impl FnOnce(Reply<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
+    let reply = link.receive(by)?;
+    let taken = refused(reply).and_then(|()| take(reply));
+    link.next();
+    taken
+}
+
+impl Backend for RedisBackend {
+    fn get(&self, key: &str) -> Result<Option<Value>> {
+        let request = Request::of(&[b"HGET", self.names.flags.as_bytes(), key.as_bytes()]);
+        let value = self.read(&request, |link, by| {
+            one(link, by, |reply| {
+                let value = |text| flags::value(key, text, &self.place).map_err(Trouble::Bad);
+                reply.text().map(value).transpose()
+            })
+        })?;
+        if value.is_none() && self.is_gone()? {
+            return Err(Error::Unavailable(format!("{}: all flags have vanished from the server", self.place)));
+        }
+        Ok(value)
+    }
+
+    fn set(&self, key: &str, value: &Value) -> Result<()> {
+        self.change(&Batch::of(key, Some(value.clone()))).map(drop)
+    }
+
+    fn delete(&self, key: &str) -> Result<bool> {
+        self.change(&Batch::of(key, None)).map(|(_, done)| done.removed > 0)
+    }
+
+    fn list_all(&self) -> Result<Snapshot> {
+        Err(Error::NotImplemented("list_all"))
+    }
+
+    fn is_concurrent(&self) -> bool {
+        true
+    }
+
+    fn keeps_deadlines(&self) -> bool {
+        true
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<u64> {
+        self.change(batch).map(|(revision, _)| revision)
+    }
+
+    fn load(&self, _seen: u64) -> Result<Loaded> {
+        let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
+        let mut request = Request::of(&[b"MULTI"]);
+        request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
+        request.push(&[b"HGETALL", flags]);
+        request.push(&[b"EXEC"]);
+        let losses = self.session.load().losses();
+        self.read(&request, |link, by| {
+            let mut first = Ok(());
+            for _ in 1..request.replies {
+                // All replies are taken; the first error says why.
+                let refusal = refused(link.receive(by)?);
+                link.next();
+                first = first.and(refusal);
+            }
+            let reply = link.receive(by)?;
+            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
+                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
+                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
+                };
+                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(losses, meta, fields))
+            });
+            link.next();
+            loaded
+        })
+    }
+
+    fn wait(&self, _seen: u64, timeout: Duration) -> Result<Option<u64>> {
+        let session = self.session.load_full();
+        let mut push = session.push.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = session.generation();
+        let link = match push.take_if(|link| link.generation != generation) {
+            Some(_) => None,
+            None => push.as_mut(),
+        };
+        let Some(link) = link else {
+            let link = PushLink::open(&self.connector, &session, &self.names, Instant::now() + CONNECT)?;
+            self.push.store(link.push as u32, SeqCst);
+            *push = Some(link);
+            // What has changed before is not known.
+            return Ok(Some(0));
+        };
+        let wake = session.wake.as_ref().and_then(|wake| wake.descriptor());
+        match link.listen(&self.names, wake, Instant::now() + timeout) {
+            Ok(Heard::Nothing) => Ok(None),
+            Ok(Heard::Change(_)) => Ok(Some(0)),
+            Err(error) => {
+                *push = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn push(&self) -> Push {
+        let push = self.push.load(SeqCst);
+        [Push::None, Push::Announced, Push::Tracked].into_iter().find(|it| *it as u32 == push).unwrap_or(Push::None)
+    }
+
+    fn wake(&self) {
+        if let Some(wake) = &self.session.load().wake {
+            wake.raise();
+        }
+    }
+
+    fn forked(&self) {
+        let parents = self.session.swap(Arc::new(Session::new(self.connections)));
+        parents.close_copies();
+        // Its locks may be held by threads that this process does not have.
+        std::mem::forget(parents);
+    }
+
+    fn close(&self) {
+        self.session.store(Arc::new(Session::new(self.connections)));
+    }
+}

@@ -1,0 +1,137 @@
+//! The connection on which the server tells of changes: by tracking what was read, else by announcements on a channel,
+//! else not at all. Silence is not health, so it is also asked for a sign of life.
+
+use super::connector::Connector;
+use super::link::Link;
+use super::names::Names;
+use super::reply::Reply;
+use super::request::Request;
+use super::session::Session;
+use super::socket;
+use crate::{Error, Push, Result};
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// After so long a silence the server is asked, and after so long without an answer it is lost.
+const SILENCE: Duration = Duration::from_millis(750);
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long what comes together is gathered.
+const GATHERING: Duration = Duration::from_millis(2);
+/// How often the flags are read although nothing was announced: people change them with other tools, which announce
+/// nothing.
+const VERIFY: Duration = Duration::from_secs(5);
+
+pub(super) struct PushLink {
+    link: Link,
+    pub(super) push: Push,
+    /// The pool's, when this was opened.
+    pub(super) generation: u64,
+    heard: Instant,
+    pinged: Option<Instant>,
+    verified: Instant,
+}
+
+/// What the server has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    /// The flags have changed, in the commit of this revision if that is known.
+    Change(Option<u64>),
+}
+
+impl PushLink {
+    pub(super) fn open(connector: &Connector, session: &Session, names: &Names, deadline: Instant) -> Result<Self> {
+        let generation = session.generation();
+        let mut link = connector.connect(session, deadline)?;
+        let mut request = Request::of(&[b"HELLO", b"3"]);
+        request.push(&[b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", names.flags.as_bytes()]);
+        link.send(&request, deadline)?;
+        let mut push = Push::Tracked;
+        for _ in 0..request.replies {
+            // A server before Redis 6, or a user who may not.
+            if link.receive(deadline)?.error().is_some() {
+                push = Push::Announced;
+            }
+            link.next();
+        }
+        if push != Push::Tracked {
+            link.send(&Request::of(&[b"SUBSCRIBE", names.meta.as_bytes()]), deadline)?;
+            if link.receive(deadline)?.error().is_some() {
+                push = Push::None;
+            }
+            link.next();
+        }
+        let now = Instant::now();
+        Ok(Self { link, push, generation, heard: now, pinged: None, verified: now })
+    }
+
+    /// Listens until a change, `wake`, or the time says otherwise.
+    pub(super) fn listen(&mut self, names: &Names, wake: Option<BorrowedFd<'_>>, until: Instant) -> Result<Heard> {
+        loop {
+            let due = match self.pinged {
+                Some(pinged) => pinged + PATIENCE,
+                None => self.heard + SILENCE,
+            };
+            let step = due.min(until);
+            if let Some(reply) = self.link.receive_or_wake(wake, step)? {
+                let heard = heard(reply, names);
+                self.link.next();
+                self.heard = Instant::now();
+                self.pinged = None;
+                if heard != Heard::Nothing {
+                    return self.gather(heard, names);
+                }
+                continue;
+            }
+            let now = Instant::now();
+            if self.push == Push::Announced && now >= self.verified + VERIFY {
+                self.verified = now;
+                return Ok(Heard::Change(None));
+            }
+            if now < step || now >= until && now < due {
+                return Ok(Heard::Nothing);
+            }
+            if self.pinged.is_some() {
+                let silence = self.heard.elapsed().as_millis();
+                return Err(Error::Unavailable(format!("the server has given no sign of life for {silence} ms")));
+            }
+            self.link.send(&Request::of(&[b"PING"]), now + PATIENCE)?;
+            self.pinged = Some(now);
+        }
+    }
+
+    /// One change causes several messages.
+    fn gather(&mut self, mut all: Heard, names: &Names) -> Result<Heard> {
+        let until = Instant::now() + GATHERING;
+        while !socket::left(until).is_zero() {
+            let Some(reply) = self.link.receive_or_wake(None, Instant::now())? else {
+                break;
+            };
+            let next = heard(reply, names);
+            self.link.next();
+            if next != Heard::Nothing {
+                all = if let Heard::Change(Some(_)) = next { next } else { Heard::Change(None) };
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`; anything else is no
+/// change: <https://redis.io/docs/latest/develop/reference/client-side-caching/>
+fn heard(reply: Reply<'_>, names: &Names) -> Heard {
+    let text = |index| reply.element(index).and_then(Reply::text);
+    match text(0) {
+        Some(b"invalidate") => match reply.element(1) {
+            Some(keys) if keys.is_nil() || keys.elements().any(|key| key.text() == Some(names.flags.as_bytes())) => {
+                Heard::Change(None)
+            }
+            _ => Heard::Nothing,
+        },
+        Some(b"message") => {
+            let revision = text(2).and_then(|text| std::str::from_utf8(text).ok());
+            Heard::Change(revision.and_then(|text| text.parse().ok()))
+        }
+        _ => Heard::Nothing,
+    }
+}
