@@ -5,7 +5,7 @@ use super::exchange::{Exchange, refused};
 use super::flags;
 use super::link::Link;
 use super::names::Names;
-use super::push::{Heard, PushLink};
+use super::push::PushLink;
 use super::refusal::Trouble;
 use super::reply::Reply;
 use super::request::Request;
@@ -15,7 +15,7 @@ use crate::remote::{Backend, Loaded, deadline as call_deadline};
 use crate::{Batch, Error, Push, Result, Snapshot, Value};
 use arc_swap::ArcSwap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,8 @@ pub(super) struct RedisBackend {
     connections: usize,
     max_bytes: usize,
     session: ArcSwap<Session>,
-    /// The last revision that was seen, and whether there was any flag: lost is not empty.
-    seen: AtomicU64,
+    /// Whether there ever was a flag or a change: lost is not empty.
+    had_flags: AtomicBool,
     push: AtomicU32,
 }
 
@@ -64,7 +64,7 @@ impl RedisBackend {
             connections,
             max_bytes,
             session: ArcSwap::from_pointee(Session::new(connections)),
-            seen: AtomicU64::new(0),
+            had_flags: AtomicBool::new(false),
             push: AtomicU32::new(Push::None as u32),
         })
     }
@@ -78,18 +78,20 @@ impl RedisBackend {
         let session = self.session.load();
         let losses = session.losses();
         let done = self.make(&session, batch, deadline())?;
-        Ok((self.revision(losses, &done.id, done.revision), done))
+        Ok((self.revision(&session, losses, &done.id, done.revision), done))
     }
 
     /// The server's revision as the store sees it: two are equal only if they are of the same count of revisions, and
     /// no connection was lost in between, after which the server may be another one that never had some changes.
-    fn revision(&self, losses: u64, id: &[u8], revision: u64) -> u64 {
-        let before = self.seen.swap(revision, SeqCst);
-        if revision < before {
+    fn revision(&self, session: &Session, losses: u64, id: &[u8], revision: u64) -> u64 {
+        if let Some(before) = session.runs_backwards(losses, id, revision) {
             tracing::warn!(
                 "{}: the revision runs backwards, from {before} to {revision}: the server has lost changes, or is another",
                 self.place
             );
+        }
+        if revision != 0 {
+            self.had_flags.store(true, SeqCst);
         }
         let mut hasher = DefaultHasher::new();
         (losses, id).hash(&mut hasher);
@@ -106,23 +108,24 @@ impl RedisBackend {
         })
     }
 
-    /// Whether the meta data say so: revision and number; or, without them, what was seen before.
+    /// Whether the meta data say so: revision and number; or, without them, whether there were any before.
     fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
         let part = |index| meta.element(index).and_then(Reply::text);
         match (part(0), part(1)) {
             (Some(_), count) => count != Some(b"0"),
-            (None, _) => self.seen.load(SeqCst) != 0,
+            (None, _) => self.had_flags.load(SeqCst),
         }
     }
 
-    fn loaded(&self, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+    fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
         if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
             return Ok(Loaded::Gone);
         }
         let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
-        let revision = self.revision(losses, part(2).unwrap_or_default(), revision);
+        self.had_flags.fetch_or(!flags.is_empty(), SeqCst);
+        let revision = self.revision(session, losses, part(2).unwrap_or_default(), revision);
         Ok(match unreadable.is_empty() {
             true => Loaded::Flags(flags, revision),
             false => Loaded::Partly(flags, revision, unreadable),
@@ -152,10 +155,16 @@ impl Backend for RedisBackend {
                 reply.text().map(value).transpose()
             })
         })?;
-        if value.is_none() && self.is_gone()? {
-            return Err(Error::Unavailable(format!("{}: all flags have vanished from the server", self.place)));
+        match value {
+            None if self.is_gone()? => {
+                Err(Error::Unavailable(format!("{}: all flags have vanished from the server", self.place)))
+            }
+            None => Ok(None),
+            Some(value) => {
+                self.had_flags.store(true, SeqCst);
+                Ok(Some(value))
+            }
         }
-        Ok(value)
     }
 
     fn set(&self, key: &str, value: &Value) -> Result<()> {
@@ -188,7 +197,8 @@ impl Backend for RedisBackend {
         request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
         request.push(&[b"HGETALL", flags]);
         request.push(&[b"EXEC"]);
-        let losses = self.session.load().losses();
+        let session = self.session.load();
+        let losses = session.losses();
         self.read(&request, |link, by| {
             let mut first = Ok(());
             for _ in 1..request.replies {
@@ -202,7 +212,7 @@ impl Backend for RedisBackend {
                 let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
                     return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
                 };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(losses, meta, fields))
+                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
             });
             link.next();
             loaded
@@ -226,8 +236,8 @@ impl Backend for RedisBackend {
         };
         let wake = session.wake.as_ref().and_then(|wake| wake.descriptor());
         match link.listen(&self.names, wake, Instant::now() + timeout) {
-            Ok(Heard::Nothing) => Ok(None),
-            Ok(Heard::Change(_)) => Ok(Some(0)),
+            Ok(false) => Ok(None),
+            Ok(true) => Ok(Some(0)),
             Err(error) => {
                 *push = None;
                 Err(error)

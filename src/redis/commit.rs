@@ -86,14 +86,14 @@ impl RedisBackend {
     fn run(&self, session: &Session, request: &Script, deadline: Instant) -> Result<Answer, Failure> {
         let mut exchange = Exchange::new(session, &self.connector, &self.place, deadline);
         let by = Instant::now() + socket::left(deadline) * 3 / 5;
-        let mut take = |link: &mut Link, by: Instant| self.answer(link, by);
+        let mut take = |link: &mut Link, by: Instant| self.answer(link, by, deadline);
         match exchange.attempt(&request.by_name, by, &mut take) {
             Err(Failure::NoScript) => exchange.attempt(&request.whole(self), by, &mut take),
             result => result,
         }
     }
 
-    fn answer(&self, link: &mut Link, by: Instant) -> Result<Answer, Trouble> {
+    fn answer(&self, link: &mut Link, by: Instant, deadline: Instant) -> Result<Answer, Trouble> {
         let answer = {
             let reply = link.receive(by)?;
             refused(reply).and_then(|()| answer(reply).ok_or_else(|| Trouble::Bad(self.no_answer(reply))))
@@ -102,11 +102,8 @@ impl RedisBackend {
         if self.wait_replicas.is_none() {
             return answer;
         }
-        // The second reply is that to WAIT.
-        let replicas = {
-            let reply = link.receive(by + self.wait)?;
-            reply.integer()
-        };
+        // The second reply is that to WAIT. Without it the change is made all the same.
+        let replicas = link.receive((by + self.wait).min(deadline)).ok().and_then(Reply::integer);
         link.next();
         match (&answer, self.wait_replicas, replicas) {
             (Ok(Answer::Done(_)), Some(wanted), replicas) if replicas.is_none_or(|count| count < wanted.into()) => {
@@ -150,13 +147,14 @@ impl RedisBackend {
         request.push(&[b"GET", &key]);
         let mut exchange = Exchange::new(session, &self.connector, &self.place, deadline);
         let outcome = exchange.read(&request, &mut |link, by| {
-            for _ in 1..request.replies {
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                refusal?;
-            }
+            // A server without memory refuses to store it.
+            let stored = refused(link.receive(by)?);
+            link.next();
             let reply = link.receive(by)?;
-            let outcome = refused(reply).map(|()| reply.text().unwrap_or_default().to_vec());
+            let outcome = match reply.text() {
+                Some(text) => Ok(text.to_vec()),
+                None => stored.and_then(|()| refused(reply)).map(|()| Vec::new()),
+            };
             link.next();
             outcome
         });

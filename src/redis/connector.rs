@@ -55,6 +55,12 @@ impl Connector {
         self.moved_to.store(Some(Arc::new(self.known(node))));
     }
 
+    /// Whether there may be another server than the one that answered last.
+    pub(super) fn may_find_another(&self) -> bool {
+        let knows_several = self.url.addresses.len() > 1 || self.options.sentinel_master.is_some();
+        knows_several || self.moved_to.load().is_some()
+    }
+
     /// What was said of another node may be no longer so.
     pub(super) fn forget(&self) {
         self.moved_to.store(None);

@@ -76,7 +76,7 @@ impl<'a> Exchange<'a> {
                 Err(Trouble::Refused(words)) => words,
             };
             lease.give_back();
-            self.follow(&words)?;
+            self.follow(&words, by)?;
         }
     }
 
@@ -99,13 +99,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// Does what the server's words ask for, after which the request may be sent again.
-    fn follow(&mut self, words: &str) -> Result<(), Failure> {
+    fn follow(&mut self, words: &str, by: Instant) -> Result<(), Failure> {
         let failed = || Failure::Failed(error_of(words, self.place));
         match Refusal::of(words) {
             Refusal::Final => return Err(failed()),
             Refusal::NoScript => return Err(Failure::NoScript),
             Refusal::Again => {
-                if socket::left(self.deadline) <= RETRY {
+                if socket::left(by) <= RETRY {
                     return Err(failed());
                 }
                 sys::sleep(RETRY);
@@ -116,17 +116,17 @@ impl<'a> Exchange<'a> {
                 self.session.reset();
             }
             Refusal::Ask(node) => self.ask = Some(node),
-            // The primary is another one now; without Sentinels there is none to be found.
+            // The primary may be another one now.
             Refusal::ReadOnly => {
-                self.connector.forget();
-                self.session.reset();
-                if self.moves > 0 {
+                if self.moves > 0 || !self.connector.may_find_another() {
                     return Err(failed());
                 }
+                self.connector.forget();
+                self.session.reset();
             }
         }
         self.moves += 1;
-        if self.moves > MOST_MOVES || socket::left(self.deadline).is_zero() { Err(failed()) } else { Ok(()) }
+        if self.moves > MOST_MOVES || socket::left(by).is_zero() { Err(failed()) } else { Ok(()) }
     }
 
     /// A connection whose next command this node takes although the flags are moving to it or from it.

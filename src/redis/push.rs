@@ -1,5 +1,5 @@
 //! The connection on which the server tells of changes: by tracking what was read, else by announcements on a channel,
-//! else not at all. Silence is not health, so it is also asked for a sign of life.
+//! else not at all. What was announced is not looked at: people change flags with other tools at the same time. Silence is not health, so it is also asked for a sign of life.
 
 use super::connector::Connector;
 use super::link::Link;
@@ -31,14 +31,6 @@ pub(super) struct PushLink {
     verified: Instant,
 }
 
-/// What the server has said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    Nothing,
-    /// The flags have changed, in the commit of this revision if that is known.
-    Change(Option<u64>),
-}
-
 impl PushLink {
     pub(super) fn open(connector: &Connector, session: &Session, names: &Names, deadline: Instant) -> Result<Self> {
         let generation = session.generation();
@@ -65,31 +57,29 @@ impl PushLink {
         Ok(Self { link, push, generation, heard: now, pinged: None, verified: now })
     }
 
-    /// Listens until a change, `wake`, or the time says otherwise.
-    pub(super) fn listen(&mut self, names: &Names, wake: Option<BorrowedFd<'_>>, until: Instant) -> Result<Heard> {
+    /// Listens until a change, `wake`, or the time says otherwise. Whether the flags may have changed.
+    pub(super) fn listen(&mut self, names: &Names, wake: Option<BorrowedFd<'_>>, until: Instant) -> Result<bool> {
         loop {
-            let due = match self.pinged {
-                Some(pinged) => pinged + PATIENCE,
-                None => self.heard + SILENCE,
-            };
+            let due = self.pinged.map_or(self.heard + SILENCE, |pinged| pinged + PATIENCE);
             let step = due.min(until);
             if let Some(reply) = self.link.receive_or_wake(wake, step)? {
-                let heard = heard(reply, names);
+                let is_change = is_change(reply, names);
                 self.link.next();
                 self.heard = Instant::now();
                 self.pinged = None;
-                if heard != Heard::Nothing {
-                    return self.gather(heard, names);
+                if is_change {
+                    return self.gather().map(|()| true);
                 }
                 continue;
             }
             let now = Instant::now();
             if self.push == Push::Announced && now >= self.verified + VERIFY {
                 self.verified = now;
-                return Ok(Heard::Change(None));
+                return Ok(true);
             }
-            if now < step || now >= until && now < due {
-                return Ok(Heard::Nothing);
+            if now < due {
+                // It is late enough for the caller, or he was woken.
+                return Ok(false);
             }
             if self.pinged.is_some() {
                 let silence = self.heard.elapsed().as_millis();
@@ -100,38 +90,24 @@ impl PushLink {
         }
     }
 
-    /// One change causes several messages.
-    fn gather(&mut self, mut all: Heard, names: &Names) -> Result<Heard> {
+    /// One change causes several messages, which need not be told apart: the flags are read after all of them.
+    fn gather(&mut self) -> Result<()> {
         let until = Instant::now() + GATHERING;
-        while !socket::left(until).is_zero() {
-            let Some(reply) = self.link.receive_or_wake(None, Instant::now())? else {
-                break;
-            };
-            let next = heard(reply, names);
+        while !socket::left(until).is_zero() && self.link.receive_or_wake(None, Instant::now())?.is_some() {
             self.link.next();
-            if next != Heard::Nothing {
-                all = if let Heard::Change(Some(_)) = next { next } else { Heard::Change(None) };
-            }
         }
-        Ok(all)
+        Ok(())
     }
 }
 
-/// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`; anything else is no
+/// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`. Anything else is no
 /// change: <https://redis.io/docs/latest/develop/reference/client-side-caching/>
-fn heard(reply: Reply<'_>, names: &Names) -> Heard {
-    let text = |index| reply.element(index).and_then(Reply::text);
-    match text(0) {
-        Some(b"invalidate") => match reply.element(1) {
-            Some(keys) if keys.is_nil() || keys.elements().any(|key| key.text() == Some(names.flags.as_bytes())) => {
-                Heard::Change(None)
-            }
-            _ => Heard::Nothing,
-        },
-        Some(b"message") => {
-            let revision = text(2).and_then(|text| std::str::from_utf8(text).ok());
-            Heard::Change(revision.and_then(|text| text.parse().ok()))
-        }
-        _ => Heard::Nothing,
+fn is_change(reply: Reply<'_>, names: &Names) -> bool {
+    match reply.element(0).and_then(Reply::text) {
+        Some(b"invalidate") => reply
+            .element(1)
+            .is_none_or(|keys| keys.is_nil() || keys.elements().any(|key| key.text() == Some(names.flags.as_bytes()))),
+        Some(b"message") => true,
+        _ => false,
     }
 }

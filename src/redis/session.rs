@@ -21,10 +21,19 @@ pub(super) struct Session {
     sockets: ArcSwap<Vec<Weak<Socket>>>,
     /// Counts the losses of connections: revisions before and behind one need not be of the same server.
     losses: AtomicU64,
+    /// The last revision, its id as a number, and the losses before it.
+    last: Mutex<Last>,
     /// The connection that tells of changes; used by the thread that waits.
     pub(super) push: Mutex<Option<PushLink>>,
     /// Ends waits. `None`: there was no descriptor for it.
     pub(super) wake: Option<sys::Event>,
+}
+
+#[derive(Default)]
+struct Last {
+    revision: u64,
+    id: Vec<u8>,
+    losses: u64,
 }
 
 #[derive(Default)]
@@ -54,6 +63,7 @@ impl Session {
             freed: Signal::default(),
             sockets: ArcSwap::default(),
             losses: AtomicU64::new(0),
+            last: Mutex::default(),
             push: Mutex::new(None),
             wake: sys::Event::new().ok(),
         }
@@ -65,6 +75,18 @@ impl Session {
 
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(SeqCst)
+    }
+
+    /// The revision that was seen before, if this one is less although it comes later. Answers overtake one another, but
+    /// not across the loss of a connection.
+    pub(super) fn runs_backwards(&self, losses: u64, id: &[u8], revision: u64) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same_count = last.losses == losses && last.id == id;
+        if losses < last.losses || is_same_count && revision <= last.revision {
+            return None;
+        }
+        let before = std::mem::replace(&mut *last, Last { revision, id: id.to_owned(), losses }).revision;
+        (revision < before).then_some(before)
     }
 
     /// A connection to the server that has the flags.

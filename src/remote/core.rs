@@ -164,9 +164,15 @@ impl Core {
         Status { state: if serves { status.state } else { State::Lost }, ..status }
     }
 
+    /// Nobody tells of changes for the moment.
+    pub(super) fn is_doubtful(&self) {
+        self.health.is_doubtful();
+        self.update_serving();
+    }
+
     /// In a forked child, whose threads do not follow the backend yet.
     pub(super) fn forked(&self) {
-        self.health.forked();
+        self.health.is_doubtful();
         self.removals.forked();
         // A thread of the parent's may have replaced the flags and not have said so.
         self.changes.bump();

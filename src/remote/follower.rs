@@ -100,6 +100,7 @@ impl Drop for Follower {
 fn wait_for_changes(core: &Core, stop: &StopToken) {
     let (mut seen, mut failures) = (core.backend_revision(), 0);
     while !stop.is_set() {
+        let demands = core.demand.count();
         match core.calls.wait(seen, WAIT) {
             Ok(changed) => {
                 failures = 0;
@@ -111,6 +112,12 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
                             core.demand.raise();
                         }
                     }
+                    // It would have told of any change.
+                    None if core.health.push() == Push::Tracked => {
+                        if core.demand.count() == demands && core.kept_is_live() {
+                            core.health.touch();
+                        }
+                    }
                     None => core.still_at(seen),
                 }
                 stop.wait(SHORTEST_INTERVAL);
@@ -119,6 +126,7 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
             Err(_) => {
                 failures += 1;
                 core.health.set_push(Push::None);
+                core.is_doubtful();
                 // The reader finds out whether the backend is lost.
                 core.demand.raise();
                 stop.wait(retry_delay(failures, core.options.retry_max));

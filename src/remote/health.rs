@@ -120,8 +120,8 @@ impl Health {
         self.set_state(State::Fallback);
     }
 
-    /// In a forked child, which does not hear of changes yet.
-    pub(super) fn forked(&self) {
+    /// Changes are not heard of, in a forked child or because a wait has failed.
+    pub(super) fn is_doubtful(&self) {
         if self.state() == State::Live {
             self.set_state(State::Stale);
         }
