@@ -36,6 +36,8 @@ const char *redis_hash_of(const dataset *data);
 /* Puts the flags into that hash, by a commit of the library. */
 void redis_fill(const redis_server *server, const dataset *data, const char *hash);
 
+enum { PATIENT_MS = 10000 }; /* what is timed must not fail because the machine is busy with something else */
+
 /* A store of the flags in that hash; spread_ms and timeout_ms (of a call) as in the options. */
 flagstore_t *redis_open(const char *url, const char *hash, int32_t read_mode, int32_t spread_ms, int32_t timeout_ms);
 

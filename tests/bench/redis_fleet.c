@@ -178,7 +178,7 @@ void redis_herd_row(redis_server *server) {
     bystander it = {.peer = redis_peer(server, false), .latencies = allocate(ASKED * sizeof(double))};
     freeReplyObject(redis_ask(it.peer, "HSET bystander flag true"));
     fleet watching = open_fleet(server, data, clients());
-    flagstore_t *store = redis_open(redis_tcp(server), redis_hash_of(data), FLAGSTORE_READ_FRESH, 0, 0);
+    flagstore_t *store = redis_open(redis_tcp(server), redis_hash_of(data), FLAGSTORE_READ_FRESH, 0, PATIENT_MS);
     pthread_t thread;
     if (pthread_create(&thread, NULL, ask, &it)) die("pthread_create failed");
     it.asking = true;

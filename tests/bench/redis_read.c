@@ -13,7 +13,7 @@ typedef struct {
 
 static reader reader_of(const redis_server *server, const dataset *data, bool local, int32_t read_mode) {
     const char *url = local ? redis_unix(server) : redis_tcp(server), *hash = redis_hash_of(data);
-    return (reader){.data = data, .hash = hash, .store = redis_open(url, hash, read_mode, 0, 0),
+    return (reader){.data = data, .hash = hash, .store = redis_open(url, hash, read_mode, 0, PATIENT_MS),
                     .peer = redis_peer(server, local)};
 }
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { START_MS = 10000, TRIES = 20 };
+enum { TRIES = 20 };
 
 struct redis_server {
     pid_t pid;
@@ -72,7 +72,7 @@ static bool start_process(redis_server *it) {
     it->pid = fork();
     if (it->pid < 0) die("fork failed");
     if (it->pid == 0) run_server(it);
-    for (double end = now_ns() + START_MS * 1e6; now_ns() < end; pause_ms(0.5)) {
+    for (double end = now_ns() + PATIENT_MS * 1e6; now_ns() < end; pause_ms(0.5)) {
         if (waitpid(it->pid, NULL, WNOHANG) == it->pid) return it->pid = 0, false;
         if (answers(it)) return true;
     }
@@ -123,7 +123,7 @@ void redis_continue(redis_server *it) {
 }
 
 void redis_await(redis_server *it) {
-    for (double end = now_ns() + START_MS * 1e6; !answers(it); pause_ms(0.5))
+    for (double end = now_ns() + PATIENT_MS * 1e6; !answers(it); pause_ms(0.5))
         if (now_ns() > end) die("redis-server does not answer; its log is in %s", it->dir);
 }
 
@@ -166,7 +166,7 @@ redisReply *redis_ask_argv(redisContext *peer, size_t count, const char **words,
 
 flagstore_t *redis_open(const char *url, const char *hash, int32_t read_mode, int32_t spread_ms, int32_t timeout_ms) {
     flagstore_remote_options_t remote = {.size = sizeof remote, .read_mode = read_mode, .spread_ms = spread_ms,
-                                         .call_timeout_ms = timeout_ms, .open_timeout_ms = START_MS};
+                                         .call_timeout_ms = timeout_ms, .open_timeout_ms = PATIENT_MS};
     flagstore_redis_options_t options = {.size = sizeof options, .remote = &remote, .hash = hash};
     flagstore_error_t *error = NULL;
     flagstore_t *store = flagstore_redis_open(url, &options, &error);
@@ -180,7 +180,7 @@ const char *redis_hash_of(const dataset *data) {
 
 void redis_fill(const redis_server *it, const dataset *data, const char *hash) {
     flagstore_error_t *error = NULL;
-    flagstore_t *store = redis_open(it->local, hash, FLAGSTORE_READ_FRESH, 0, START_MS);
+    flagstore_t *store = redis_open(it->local, hash, FLAGSTORE_READ_FRESH, 0, PATIENT_MS);
     flagstore_batch_t *batch = flagstore_batch_new();
     for (size_t i = 0; i < data->count; i++) flagstore_batch_set(batch, data->keys[i], data->values[i], NULL);
     flagstore_commit(store, batch, &error);

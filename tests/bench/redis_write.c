@@ -139,7 +139,7 @@ static const char *load_script(redisContext *peer) {
 static writer writer_of(const redis_server *server, const dataset *data, const char *name, bool local) {
     const char *url = local ? redis_unix(server) : redis_tcp(server);
     writer it = {.data = data, .hash = name, .peer = redis_peer(server, local),
-                 .store = redis_open(url, name, FLAGSTORE_READ_FRESH, 0, 0),
+                 .store = redis_open(url, name, FLAGSTORE_READ_FRESH, 0, PATIENT_MS),
                  .values = allocate(data->count * sizeof(bool))};
     redis_fill(server, data, name);
     it.sha = load_script(it.peer);
