@@ -215,7 +215,7 @@ struct file_options : flagstore_file_options_t {
     }
 };
 
-/* How a store over a backend is opened: the members of flagstore_remote_options_t, each at its default. The times have
+/* How a store that is elsewhere is opened: the members of flagstore_remote_options_t, each at its default. The times have
  * setters too; each is a millisecond at least, for to the library 0 is the default. */
 struct remote_options : flagstore_remote_options_t {
     remote_options() : flagstore_remote_options_t() { size = sizeof(flagstore_remote_options_t); }
@@ -267,6 +267,48 @@ private:
     }
 
     std::string fallback_{};
+};
+
+/* How a store on Redis is opened: remote_options, and the members of flagstore_redis_options_t; an empty text is the
+ * default. */
+struct redis_options : remote_options {
+    std::string hash{}, username{}, password{}, password_file{};
+    std::string tls_ca_file{}, tls_cert_file{}, tls_key_file{}, tls_server_name{};
+    std::string sentinel_master{};
+    std::int32_t connections = 0, wait_replicas = 0, wait_ms = 0;
+    /* How long a change waits for the replicas, a millisecond at least. */
+    template <class Rep, class Period> redis_options &wait(std::chrono::duration<Rep, Period> timeout) noexcept {
+        const std::int32_t whole = detail::milliseconds(timeout);
+        wait_ms = whole > 0 ? whole : 1; // to the library 0 is the default
+        return *this;
+    }
+    /* As C takes them; it needs this object, and the other options as C takes those. */
+    flagstore_redis_options_t capi(const flagstore_remote_options_t &remote) const {
+        flagstore_redis_options_t options = flagstore_redis_options_t();
+        options.size = sizeof options;
+        options.remote = &remote;
+        options.hash = given(hash, "hash");
+        options.username = given(username, "username");
+        options.password = given(password, "password");
+        options.password_file = given(password_file, "password_file");
+        options.tls_ca_file = given(tls_ca_file, "tls_ca_file");
+        options.tls_cert_file = given(tls_cert_file, "tls_cert_file");
+        options.tls_key_file = given(tls_key_file, "tls_key_file");
+        options.tls_server_name = given(tls_server_name, "tls_server_name");
+        options.sentinel_master = given(sentinel_master, "sentinel_master");
+        options.connections = connections;
+        options.wait_replicas = wait_replicas;
+        options.wait_ms = wait_ms;
+        return options;
+    }
+    using remote_options::capi;
+
+private:
+    static const char *given(const std::string &text, const char *name) {
+        if (text.find('\0') != std::string::npos)
+            throw error(FLAGSTORE_INVALID_ARGUMENT, std::string(name) + " contains U+0000");
+        return text.empty() ? nullptr : text.c_str();
+    }
 };
 
 /* The state of a store at one moment: the members of flagstore_status_t. */
@@ -803,6 +845,22 @@ public:
         return hosted(std::move(owned), [&](const flagstore_backend_t *table, flagstore_error_t **failed) {
             return flagstore_backend_open_with(table, &given, failed);
         });
+    }
+
+    /* The flags in the hash "flagstore" of the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss://
+     * for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. FLAGSTORE_NOT_IMPLEMENTED if the library was built without
+     * Redis: see has_feature. */
+    static store redis(text url) { return redis(url, redis_options()); }
+    /* The same with options. Only a WATCHED store connects now: FLAGSTORE_UNAVAILABLE if its first snapshot does not
+     * come in time and there is no fallback file, FLAGSTORE_BACKEND with the words of a server that refuses. No message
+     * has a password. */
+    static store redis(text url, const redis_options &options) {
+        if (!has_feature("redis")) // then it may not even have the function
+            throw error(FLAGSTORE_NOT_IMPLEMENTED, "the library in use was built without Redis");
+        const flagstore_remote_options_t remote = options.capi();
+        const flagstore_redis_options_t given = options.capi(remote);
+        detail::outcome outcome;
+        return opened(flagstore_redis_open(detail::c_string(url), &given, outcome.out()), outcome);
     }
 
     /* A store among the layers of another: a parameter only. */

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{command, compile, installed, root, succeed};
+use common::{command, compile, installed, root, run_script, succeed};
 use std::fs;
 use std::path::PathBuf;
 
@@ -66,14 +66,7 @@ fn c_programs_are_clean_with_sanitizers_in_the_host() {
     }
 }
 
-/// The other languages bring a script each, which people can run too. The longest begin first: tests run in the order of
-/// their names.
-fn run_script(script: &str, programs: &[&str]) {
-    if installed(script, programs) {
-        succeed(command("bash").arg(root().join(script)));
-    }
-}
-
+// The other languages bring a script each. The longest begin first: tests run in the order of their names.
 #[test]
 fn cpp_keeps_the_contract() {
     run_script("tests/cpp/run.sh", &["c++"]);

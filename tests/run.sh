@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 needed=(
     abigail-tools:abidiff acl:getfacl attr:setfattr binutils:nm btrfs-progs:mkfs.btrfs clang:clang cmake:cmake
     doxygen:doxygen e2fsprogs:mkfs.ext4 fuse3:fusermount3 g++:c++ gcc:cc git:git golang-go:go libpq-dev:pg_config
-    mandoc:mandoc
-    pkg-config:pkg-config python3:python3 ruby:ruby
+    mandoc:mandoc openssl:openssl
+    pkg-config:pkg-config python3:python3 redis-sentinel:redis-sentinel redis-server:redis-server redis-tools:redis-cli
+    ruby:ruby
     strace:strace util-linux:setpriv valgrind:valgrind xfsprogs:mkfs.xfs
 )
 missing=()
@@ -22,19 +23,27 @@ for server in puma unicorn; do
 done
 [ -x "$(pg_config --bindir 2>/dev/null)/initdb" ] || missing+=(postgresql)
 pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
+pkg-config --exists hiredis 2>/dev/null || missing+=(libhiredis-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         echo "tests/run.sh: not installed: ${missing[*]}" >&2
         exit 1
     fi
     apt-get update -q
+    # The tests start servers of their own: Debian shall not start any.
+    policy=/usr/sbin/policy-rc.d
+    if [ -e $policy ]; then policy=''; else
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+        trap 'rm -f "$policy"' EXIT
+    fi
     install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; }
     if [[ " ${missing[*]} " == *" postgresql "* ]]; then
-        # The tests start a server of their own: Debian shall not start one.
         install postgresql-common
         sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
     fi
     install "${missing[@]}"
+    rm -f "$policy"
 fi
 export FLAGSTORE_TESTS=all
 
@@ -46,7 +55,8 @@ cargo clippy --all-targets --locked --quiet -- -D warnings
 cargo build --no-default-features --lib --locked --quiet --target-dir target/no-capi
 if nm -D --defined-only target/no-capi/debug/libflagstore.so | grep flagstore_; then exit 1; fi
 cargo clippy --no-default-features --all-targets --locked --quiet -- -D warnings
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
+cargo clippy --features redis --all-targets --locked --quiet --target-dir target/redis -- -D warnings
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet --features redis
 
 section examples
 examples-c/run.sh
@@ -56,12 +66,21 @@ section "the library as it is shipped"
 export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests
-# Most of them wait for the disk most of the time.
+# Most of them wait for the disk most of the time; those on Redis, of a build of their own, wait for servers.
+log=$(mktemp)
+trap 'rm -f "$log" "$log".*' EXIT
+RUST_TEST_THREADS=2 cargo test --locked --features redis --target-dir target/redis --lib --test redis \
+    >"$log.redis" 2>&1 &
+redis=$!
 RUST_TEST_THREADS=4 cargo test --locked
 
+section "tests on Redis"
+redis_status=0
+wait $redis || redis_status=$?
+cat "$log.redis"
+[ $redis_status = 0 ] || exit 1
+
 # The faults are one process after another, and leave a core to these.
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 { tests/sanitizers.sh && tests/model/run.sh; } >"$log" 2>&1 &
 instrumented=$!
 

@@ -1,5 +1,5 @@
 // Package flagstore reads and writes feature flags: keys to JSON values, in memory, in one JSON file that people can
-// read, or in a backend of your own.
+// read, in Redis, or in a backend of your own.
 //
 //	flags, err := flagstore.OpenFile("flags.json")
 //	if err != nil { ... }
@@ -29,7 +29,7 @@
 //
 // OpenBackend makes a store of an Implementation, flags that live anywhere. With OpenBackendWith its calls have a
 // deadline, and a Watched store keeps the flags in memory: Status says how old they are. OpenLayered puts one store over
-// another.
+// another. OpenRedis keeps the flags of many machines in one Redis, if the library was built with it.
 //
 // # Building
 //

@@ -21,8 +21,8 @@ func init() {
 // Version is the version of the library in use, such as "0.2.0".
 func Version() string { return C.GoString(C.flagstore_version()) }
 
-// HasFeature tells whether the library in use has a feature: "memory", "file", "backend", "layered", "checked",
-// "watched", "snapshot", "batch", "watch", "status".
+// HasFeature tells whether the library in use has a feature: "memory", "file", "backend", "layered", "redis",
+// "checked", "watched", "snapshot", "batch", "watch", "status".
 func HasFeature(name string) bool {
 	text, err := cString(name)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	LostFail  WhenLost = C.FLAGSTORE_LOST_FAIL  // Unavailable
 )
 
-// RemoteOptions says how to open a store over a backend; zero is the default in every field.
+// RemoteOptions says how to open a store over a backend or on Redis; zero is the default in every field.
 type RemoteOptions struct {
 	ReadMode     ReadMode      // Fresh asks at every read, Checked whether the flags are still the same, Watched follows
 	WhenLost     WhenLost      // of a Watched store
@@ -40,34 +40,40 @@ type RemoteOptions struct {
 // store do not come in time and there is no fallback file. After any failure the backend is closed, as soon as no call
 // is inside of it.
 func OpenBackendWith(backend Implementation, options RemoteOptions) (*Store, error) {
-	given := &C.flagstore_remote_options_t{
-		size:            C.sizeof_flagstore_remote_options_t,
-		read_mode:       C.int32_t(options.ReadMode),
-		when_lost:       C.int32_t(options.WhenLost),
-		open_timeout_ms: limitedMilliseconds(options.OpenTimeout),
-		call_timeout_ms: limitedMilliseconds(options.CallTimeout),
-		max_stale_ms:    limitedMilliseconds(options.MaxStale),
-		verify_ms:       limitedMilliseconds(options.Verify),
-		spread_ms:       limitedMilliseconds(options.Spread),
-		retry_max_ms:    limitedMilliseconds(options.RetryMax),
-		max_bytes:       C.uint64_t(options.MaxBytes),
-	}
-	if options.ReadOnly {
-		given.flags |= C.FLAGSTORE_OPEN_READ_ONLY
-	}
-	if options.Lazy {
-		given.flags |= C.FLAGSTORE_OPEN_LAZY
-	}
-	if options.FallbackPath != "" {
-		path, err := cString(options.FallbackPath)
-		if err != nil {
-			backend.Close()
-			return nil, err
-		}
-		defer C.free(unsafe.Pointer(path))
-		given.fallback_path = path
+	var texts cTexts
+	defer texts.free()
+	given := options.c(&texts)
+	defer C.free(unsafe.Pointer(given))
+	if texts.err != nil {
+		backend.Close()
+		return nil, texts.err
 	}
 	return openBackend(backend, given)
+}
+
+// c is for C to point to: in its memory, to be freed, and its text is one of the texts.
+func (o RemoteOptions) c(texts *cTexts) *C.flagstore_remote_options_t {
+	given := (*C.flagstore_remote_options_t)(C.malloc(C.sizeof_flagstore_remote_options_t))
+	*given = C.flagstore_remote_options_t{
+		size:            C.sizeof_flagstore_remote_options_t,
+		read_mode:       C.int32_t(o.ReadMode),
+		when_lost:       C.int32_t(o.WhenLost),
+		open_timeout_ms: limitedMilliseconds(o.OpenTimeout),
+		call_timeout_ms: limitedMilliseconds(o.CallTimeout),
+		max_stale_ms:    limitedMilliseconds(o.MaxStale),
+		verify_ms:       limitedMilliseconds(o.Verify),
+		spread_ms:       limitedMilliseconds(o.Spread),
+		retry_max_ms:    limitedMilliseconds(o.RetryMax),
+		max_bytes:       C.uint64_t(o.MaxBytes),
+		fallback_path:   texts.add("FallbackPath", o.FallbackPath),
+	}
+	if o.ReadOnly {
+		given.flags |= C.FLAGSTORE_OPEN_READ_ONLY
+	}
+	if o.Lazy {
+		given.flags |= C.FLAGSTORE_OPEN_LAZY
+	}
+	return given
 }
 
 // limitedMilliseconds is -1 for what is negative, and the most that C takes for what is more.

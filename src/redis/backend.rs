@@ -69,7 +69,11 @@ impl RedisBackend {
         })
     }
 
-    fn read<T>(&self, request: &Request, mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>) -> Result<T> {
+    pub(super) fn read<T>(
+        &self,
+        request: &Request,
+        mut take: impl FnMut(&mut Link, Instant) -> Result<T, Trouble>,
+    ) -> Result<T> {
         let session = self.session.load();
         Exchange::new(&session, &self.connector, &self.place, deadline()).read(request, &mut take)
     }
@@ -100,27 +104,25 @@ impl RedisBackend {
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
     fn is_gone(&self) -> Result<bool> {
-        let mut request = Request::of(&[b"EXISTS", self.names.flags.as_bytes()]);
-        request.push(&[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]);
-        self.read(&request, |link, by| {
-            let exists = one(link, by, |reply| Ok(reply.integer() != Some(0)))?;
-            one(link, by, |meta| Ok(!exists && self.says_there_are_flags(meta)))
+        // What another thread stores from now on is not of this answer.
+        let had_flags = self.had_flags.load(SeqCst);
+        let commands: [&[&[u8]]; 2] =
+            [&[b"EXISTS", self.names.flags.as_bytes()], &[b"HMGET", self.names.meta.as_bytes(), b"revision", b"count"]];
+        self.read_together(commands, |exists, meta| {
+            Ok(exists.integer() == Some(0) && says_there_are_flags(meta, had_flags))
         })
     }
 
-    /// Whether the meta data say so: revision and number; or, without them, whether there were any before.
-    fn says_there_are_flags(&self, meta: Reply<'_>) -> bool {
-        let part = |index| meta.element(index).and_then(Reply::text);
-        match (part(0), part(1)) {
-            (Some(_), count) => count != Some(b"0"),
-            (None, _) => self.had_flags.load(SeqCst),
-        }
-    }
-
-    fn loaded(&self, session: &Session, losses: u64, meta: Reply<'_>, fields: Reply<'_>) -> Result<Loaded, Trouble> {
+    fn loaded(
+        &self,
+        session: &Session,
+        losses: u64,
+        had_flags: bool,
+        (meta, fields): (Reply<'_>, Reply<'_>),
+    ) -> Result<Loaded, Trouble> {
         let part = |index| meta.element(index).and_then(Reply::text);
         let (flags, unreadable) = flags::snapshot(fields, self.max_bytes, &self.place).map_err(Trouble::Bad)?;
-        if flags.is_empty() && unreadable.is_empty() && self.says_there_are_flags(meta) {
+        if flags.is_empty() && unreadable.is_empty() && says_there_are_flags(meta, had_flags) {
             return Ok(Loaded::Gone);
         }
         let revision = part(0).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
@@ -130,6 +132,15 @@ impl RedisBackend {
             true => Loaded::Flags(flags, revision),
             false => Loaded::Partly(flags, revision, unreadable),
         })
+    }
+}
+
+/// Whether the meta data say so: revision and number; or, without them, whether there were any before.
+fn says_there_are_flags(meta: Reply<'_>, had_flags: bool) -> bool {
+    let part = |index| meta.element(index).and_then(Reply::text);
+    match (part(0), part(1)) {
+        (Some(_), count) => count != Some(b"0"),
+        (None, _) => had_flags,
     }
 }
 
@@ -193,29 +204,10 @@ impl Backend for RedisBackend {
 
     fn load(&self, _seen: u64) -> Result<Loaded> {
         let (flags, meta) = (self.names.flags.as_bytes(), self.names.meta.as_bytes());
-        let mut request = Request::of(&[b"MULTI"]);
-        request.push(&[b"HMGET", meta, b"revision", b"count", b"id"]);
-        request.push(&[b"HGETALL", flags]);
-        request.push(&[b"EXEC"]);
         let session = self.session.load();
-        let losses = session.losses();
-        self.read(&request, |link, by| {
-            let mut first = Ok(());
-            for _ in 1..request.replies {
-                // All replies are taken; the first error says why.
-                let refusal = refused(link.receive(by)?);
-                link.next();
-                first = first.and(refusal);
-            }
-            let reply = link.receive(by)?;
-            let loaded = first.and_then(|()| refused(reply)).and_then(|()| {
-                let (Some(meta), Some(fields)) = (reply.element(0), reply.element(1)) else {
-                    return Err(Trouble::Bad(Error::backend(format!("{}: EXEC answers {reply:?}", self.place))));
-                };
-                refused(meta).and_then(|()| refused(fields)).and_then(|()| self.loaded(&session, losses, meta, fields))
-            });
-            link.next();
-            loaded
+        let (losses, had_flags) = (session.losses(), self.had_flags.load(SeqCst));
+        self.read_together([&[b"HMGET", meta, b"revision", b"count", b"id"], &[b"HGETALL", flags]], |meta, fields| {
+            self.loaded(&session, losses, had_flags, (meta, fields))
         })
     }
 

@@ -13,11 +13,14 @@ use crate::{Batch, Error, Result, error, sys};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SCRIPT: &str = include_str!("commit.lua");
 /// The script's SHA-1. A wrong one costs time: the server then gets the script with every change.
 const SCRIPT_SHA1: &str = "5e06fd1d47b7eb0ce3c176cc4271eea7f206d84e";
+
+/// Between two attempts to settle a change.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// What came of a change.
 pub(super) struct Done {
@@ -140,28 +143,20 @@ impl RedisBackend {
         Ok(found)
     }
 
-    /// Finds out whether the change of this token was made, and if not sees to it that it never is.
+    /// Finds out whether the change of this token was made, and if not sees to it that it never is. A server that is
+    /// restarted has until the deadline.
     fn settle(&self, session: &Session, token: &str, deadline: Instant) -> Settled {
         let key = [self.names.done.as_bytes(), token.as_bytes()].concat();
         let mut request = Request::of(&[b"SET", &key, b"0", b"NX", b"PX", b"60000"]);
         request.push(&[b"GET", &key]);
-        let mut exchange = Exchange::new(session, &self.connector, &self.place, deadline);
-        let outcome = exchange.read(&request, &mut |link, by| {
-            // A server without memory refuses to store it.
-            let stored = refused(link.receive(by)?);
-            link.next();
-            let reply = link.receive(by)?;
-            let outcome = match reply.text() {
-                Some(text) => Ok(text.to_vec()),
-                None => stored.and_then(|()| refused(reply)).map(|()| Vec::new()),
-            };
-            link.next();
-            outcome
-        });
-        match outcome.as_deref() {
-            Ok(b"0") => Settled::Never,
-            Ok(text) => done(text).map_or(Settled::Unknown, Settled::Done),
-            Err(_) => Settled::Unknown,
+        loop {
+            let mut exchange = Exchange::new(session, &self.connector, &self.place, deadline);
+            match exchange.read(&request, &mut token_of).as_deref() {
+                Ok(b"0") => return Settled::Never,
+                Ok(text) => return done(text).map_or(Settled::Unknown, Settled::Done),
+                Err(Error::Unavailable(_)) if socket::left(deadline) > RETRY => sys::sleep(RETRY),
+                Err(_) => return Settled::Unknown,
+            }
         }
     }
 
@@ -193,6 +188,20 @@ impl RedisBackend {
         }
         Script::new(arguments.len() + 7, tail.bytes, self)
     }
+}
+
+/// What the token holds, by the replies to SET and GET.
+fn token_of(link: &mut Link, by: Instant) -> Result<Vec<u8>, Trouble> {
+    // A server without memory refuses to store it.
+    let stored = refused(link.receive(by)?);
+    link.next();
+    let reply = link.receive(by)?;
+    let outcome = match reply.text() {
+        Some(text) => Ok(text.to_vec()),
+        None => stored.and_then(|()| refused(reply)).map(|()| Vec::new()),
+    };
+    link.next();
+    outcome
 }
 
 /// A call of the script.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Between two attempts at a server that is busy.
 const RETRY: Duration = Duration::from_millis(10);
-/// How often a request follows the nodes of a cluster, or looks for another primary.
+/// How often a request follows the nodes of a cluster at once. Then they do not agree yet: flags are on the way from one
+/// to another, or a node is down that another still names.
 const MOST_MOVES: u32 = 5;
 
 /// Why an attempt has no answer.
@@ -104,13 +105,7 @@ impl<'a> Exchange<'a> {
         match Refusal::of(words) {
             Refusal::Final => return Err(failed()),
             Refusal::NoScript => return Err(Failure::NoScript),
-            Refusal::Again => {
-                if socket::left(by) <= RETRY {
-                    return Err(failed());
-                }
-                sys::sleep(RETRY);
-                return Ok(());
-            }
+            Refusal::Again => return pause(by).ok_or_else(failed),
             Refusal::Moved(node) => {
                 self.connector.move_to(&node);
                 self.session.reset();
@@ -126,7 +121,10 @@ impl<'a> Exchange<'a> {
             }
         }
         self.moves += 1;
-        if self.moves > MOST_MOVES || socket::left(by).is_zero() { Err(failed()) } else { Ok(()) }
+        match self.moves {
+            ..=MOST_MOVES if !socket::left(by).is_zero() => Ok(()),
+            _ => pause(by).ok_or_else(failed),
+        }
     }
 
     /// A connection whose next command this node takes although the flags are moving to it or from it.
@@ -145,6 +143,11 @@ impl<'a> Exchange<'a> {
             other => other,
         }
     }
+}
+
+/// Waits a little, if there is the time.
+fn pause(by: Instant) -> Option<()> {
+    (socket::left(by) > RETRY).then(|| sys::sleep(RETRY))
 }
 
 /// The server's words, if the reply is an error.

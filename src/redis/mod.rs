@@ -5,6 +5,8 @@ mod options;
 mod url;
 
 mod reply;
+#[cfg(test)]
+mod reply_tests;
 mod request;
 mod refusal;
 
@@ -19,6 +21,7 @@ mod session;
 mod commit;
 mod flags;
 mod exchange;
+mod together;
 mod backend;
 
 pub use options::RedisOptions;

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where a [`RedisBackend`](super::RedisBackend) finds the flags, and how it shows who it is.
+/// Where [`RemoteFlagStore::open_redis`](crate::RemoteFlagStore::open_redis) finds the flags, and how it shows who it is.
 ///
 /// ```
 /// use flagstore::RedisOptions;

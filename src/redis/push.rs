@@ -4,6 +4,7 @@
 use super::connector::Connector;
 use super::link::Link;
 use super::names::Names;
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::request::Request;
 use super::session::Session;
@@ -85,8 +86,17 @@ impl PushLink {
                 let silence = self.heard.elapsed().as_millis();
                 return Err(Error::Unavailable(format!("the server has given no sign of life for {silence} ms")));
             }
-            self.link.send(&Request::of(&[b"PING"]), now + PATIENCE)?;
+            self.link.send(&self.sign_of_life(names), now + PATIENCE)?;
             self.pinged = Some(now);
+        }
+    }
+
+    /// What the server is asked. It tracks what it has: a node of a cluster, from which the flags have gone meanwhile, has to
+    /// be asked for them to say so. Before Redis 6 there was only PING to ask where messages are awaited.
+    fn sign_of_life(&self, names: &Names) -> Request {
+        match self.push {
+            Push::Tracked => Request::of(&[b"EXISTS", names.flags.as_bytes()]),
+            _ => Request::of(&[b"PING"]),
         }
     }
 
@@ -100,9 +110,12 @@ impl PushLink {
     }
 }
 
-/// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`. Anything else is no
-/// change: <https://redis.io/docs/latest/develop/reference/client-side-caching/>
+/// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`; an error that names
+/// another node of a cluster, which reading the flags then finds. Anything else is no change: <https://redis.io/docs/latest/develop/reference/client-side-caching/>
 fn is_change(reply: Reply<'_>, names: &Names) -> bool {
+    if let Some(words) = reply.error() {
+        return matches!(Refusal::of(&words), Refusal::Moved(_) | Refusal::Ask(_));
+    }
     match reply.element(0).and_then(Reply::text) {
         Some(b"invalidate") => reply
             .element(1)

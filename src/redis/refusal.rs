@@ -56,7 +56,7 @@ impl Refusal {
 /// The server's words as the error that a caller gets. `place`: the server and the hash.
 pub(super) fn error_of(words: &str, place: &str) -> Error {
     match Refusal::of(words) {
-        Refusal::Again => Error::Unavailable(format!("{place}: {words}")),
+        Refusal::Again | Refusal::Moved(_) | Refusal::Ask(_) => Error::Unavailable(format!("{place}: {words}")),
         Refusal::ReadOnly => Error::Backend { code: error::READ_ONLY, errno: 0, message: format!("{place}: {words}") },
         _ if words.starts_with("WRONGTYPE") => {
             corrupt(place, 1, 1, "it is of another type than a hash, or its meta data are")

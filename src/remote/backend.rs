@@ -48,8 +48,7 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Whether every call ends by [`deadline`](super::calls::deadline) of its own accord: then it is made in the
-    /// caller's thread.
+    /// Whether every call looks at its deadline itself: then it is made in the caller's thread.
     #[doc(hidden)]
     fn keeps_deadlines(&self) -> bool {
         false

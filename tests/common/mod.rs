@@ -79,6 +79,13 @@ pub fn all_wanted() -> bool {
     std::env::var("FLAGSTORE_TESTS").is_ok_and(|value| value == "all")
 }
 
+/// A script that people can run too, if the programs that it needs are installed.
+pub fn run_script(script: &str, programs: &[&str]) {
+    if installed(script, programs) {
+        succeed(command("bash").arg(root().join(script)));
+    }
+}
+
 /// Compiles a C program against the header and the library.
 pub fn compile(compiler: &str, source: &Path, output: &Path, arguments: &[&str]) {
     let directory = library_directory();

@@ -182,6 +182,27 @@ inline flagstore::store open_engine(std::int32_t read_mode) {
     return flagstore::store::custom(complete::of(std::make_shared<engine>()), options);
 }
 
+/* The URL of the Redis that tests may use, that of tests/redis/bindings.sh; NULL: there is none. */
+inline const char *redis_url() { return std::getenv("FLAGSTORE_REDIS"); }
+
+/* A hash that no other test uses. */
+inline std::string new_hash() {
+    static int hashes;
+    return "cpp:" + std::to_string(getpid()) + ":" + std::to_string(hashes++);
+}
+
+/* Options that nothing but the server's doing can end. */
+inline flagstore::redis_options in_hash(const std::string &hash, std::int32_t read_mode) {
+    flagstore::redis_options options;
+    options.call_timeout(std::chrono::minutes(1)).open_timeout(std::chrono::minutes(1)).spread(std::chrono::seconds(0));
+    options.read_mode = read_mode;
+    options.hash = hash;
+    return options;
+}
+inline flagstore::store open_redis(std::int32_t read_mode) {
+    return flagstore::store::redis(redis_url(), in_hash(new_hash(), read_mode));
+}
+
 inline flagstore::store open_cached(const std::string &path, std::int32_t read_mode) {
     flagstore::file_options options;
     options.read_mode = read_mode;
@@ -214,7 +235,22 @@ static const kind KINDS[] = {
     {"layered", [](const directory &) {
          return flagstore::store::layered({flagstore::store::memory(), flagstore::store::memory()});
      }},
+    {"redis", [](const directory &) { return open_redis(FLAGSTORE_READ_FRESH); }},
+    {"redis checked", [](const directory &) { return open_redis(FLAGSTORE_READ_CHECKED); }},
+    {"redis watched", [](const directory &) { return open_redis(FLAGSTORE_READ_WATCHED); }},
 };
+
+/* Those whose names begin with the program's argument, if it has one; on Redis only where there is one. */
+inline std::vector<kind> kinds(int argc, char **argv) {
+    const std::string wanted(argc > 1 ? argv[1] : "");
+    std::vector<kind> found;
+    for (const kind &each : KINDS) {
+        const std::string name(each.name);
+        if (name.compare(0, wanted.size(), wanted) == 0 && (redis_url() || name.compare(0, 5, "redis") != 0))
+            found.push_back(each);
+    }
+    return found;
+}
 
 inline int report(const char *what) {
     if (failures)

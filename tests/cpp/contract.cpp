@@ -207,8 +207,8 @@ static const struct { const char *name; void (*check)(store &); } PROMISES[] = {
     PROMISE(set_takes_the_types_of_the_language),
 };
 
-int main() {
-    for (const auto &kind : check::KINDS) {
+int main(int argc, char **argv) {
+    for (const auto &kind : check::kinds(argc, argv)) {
         for (const auto &promise : PROMISES) {
             check::context = std::string(kind.name) + " " + promise.name;
             check::directory here;

@@ -62,6 +62,19 @@ bool elsewhere(flagstore::store &flags) {
            && options.capi().fallback_path;
 }
 
+bool on_redis(flagstore::store &flags) {
+    flagstore::redis_options options;
+    options.wait(std::chrono::milliseconds(1)).call_timeout(std::chrono::seconds(1)).read_mode = FLAGSTORE_READ_WATCHED;
+    options.hash = options.username = options.password = options.password_file = "text";
+    options.tls_ca_file = options.tls_cert_file = options.tls_key_file = options.tls_server_name = "text";
+    options.sentinel_master = "text";
+    options.connections = options.wait_replicas = 1;
+    flags = flagstore::store::redis("redis://localhost");
+    flags = flagstore::store::redis("redis://localhost", options);
+    const flagstore_remote_options_t remote = options.capi();
+    return options.capi(remote).remote == &remote;
+}
+
 bool text_of_every_kind(flagstore::store &flags) {
     const std::string string("key");
     flags.set(string, "1");
@@ -110,7 +123,7 @@ int main() {
                           && numbers<unsigned>(flags) && numbers<long>(flags) && numbers<unsigned long>(flags)
                           && numbers<long long>(flags) && numbers<unsigned long long>(flags) && numbers<float>(flags)
                           && numbers<double>(flags) && numbers<long double>(flags);
-    return read && numbered && text_of_every_kind(flags) && changes(flags) && elsewhere(flags)
+    return read && numbered && text_of_every_kind(flags) && changes(flags) && elsewhere(flags) && on_redis(flags)
            && flagstore::is_compatible()
            && flagstore::has_feature("file") && *flagstore::version()
            && *flagstore::error(FLAGSTORE_IO, "message", 2).name();

@@ -73,6 +73,16 @@ for compiler in $compilers; do
     # What it tests is the library as much as the header: one standard will do.
     if [ "$compiler" = g++ ]; then standard=c++11; else standard=c++17; fi
     program "$compiler" "$standard" "$work/remote" "$here/remote.cpp"
+    program "$compiler" "$standard" "$work/redis" "$here/redis.cpp" -Wl,-z,lazy
     compile "$compiler" c++17 -c "$here/mixed.cpp" -o "$work/mixed17.o"
     program "$compiler" c++11 "$work/mixed" "$here/mixed.cpp" "$work/mixed17.o"
 done
+
+# The same with an older library, which has no function to open a store on Redis. (One with Redis would be asked for it.)
+case $("$work/redis" 2>/dev/null) in
+*"without Redis"*)
+    mkdir "$work/older"
+    "$here/../common/older.sh" "$work/older"
+    LD_PRELOAD=$work/older/libflagstore.so.0.2 "$work/redis"
+    ;;
+esac

@@ -125,8 +125,8 @@ static const struct { const char *name; void (*check)(store &); } PROMISES[] = {
     PROMISE(a_flag_that_flips_is_never_absent),
 };
 
-int main() {
-    for (const auto &kind : check::KINDS) {
+int main(int argc, char **argv) {
+    for (const auto &kind : check::kinds(argc, argv)) {
         for (const auto &promise : PROMISES) {
             check::context = std::string(kind.name) + ": " + promise.name;
             check::directory here;

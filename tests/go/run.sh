@@ -24,6 +24,12 @@ GODEBUG=clobberfree=1,cgocheck=2 go test -count=1 -race -gcflags=-d=checkptr -sh
 go test -c -o "$scratch/program" flagstore
 ../common/complete.sh "$scratch/program"
 
+# With an older library, which has no function to open a store on Redis, programs start and say so.
+mkdir "$scratch/older"
+../common/older.sh "$scratch/older"
+go test -c -o "$scratch/tests" -ldflags "-extldflags=-Wl,-z,lazy" .
+LD_LIBRARY_PATH="$scratch/older" "$scratch/tests" -test.run 'WithoutRedis|TestTheLibrary' >&2
+
 # Without cgo the compiler's message says what is missing.
 ! said=$(CGO_ENABLED=0 go build flagstore 2>&1) || { echo "tests/go/run.sh: it builds without cgo" >&2; exit 1; }
 case $said in *flagstore_needs_cgo*) ;; *) printf 'without cgo go says:\n%s\n' "$said" >&2; exit 1 ;; esac
@@ -47,5 +53,5 @@ else
     [ "${FLAGSTORE_TESTS:-}" != all ] || exit 1
 fi
 echo "go: the contract on each kind of store, errors, file options, snapshots, batches, changes, contexts, closing," \
-    "backends with and without options, layers, 64 goroutines, leaks, examples; once more with -race; without cgo; by" \
+    "backends with and without options, Redis or its absence, layers, 64 goroutines, leaks, examples; once more with -race; without cgo; by" \
     "pkg-config"

@@ -8,6 +8,7 @@ import time
 import unittest
 
 import flagstore
+import redis_server
 from flagstore import FlagstoreError, Store, open_backend, open_remote
 from flagstore._native import lib
 
@@ -67,6 +68,10 @@ KINDS = {
                                                               durability=flagstore.SYNC_NONE)), spread=0,
                                          read_mode=flagstore.READ_WATCHED, call_timeout=60, open_timeout=60),
 }
+if redis_server.URL:
+    KINDS["Redis"] = lambda folder: redis_server.open_hash()
+    KINDS["CheckedRedis"] = lambda folder: redis_server.open_hash(read_mode=flagstore.READ_CHECKED)
+    KINDS["WatchedRedis"] = lambda folder: redis_server.open_hash(read_mode=flagstore.READ_WATCHED)
 
 
 def on_every_kind(contract, but=()):

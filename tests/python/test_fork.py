@@ -62,8 +62,10 @@ class Fork:
         self.assertEqual(set(self.store.list_all()), self.keys_of_all())
 
     def keys_of_all(self):
-        """A file is shared with the children; a memory store is each process's own."""
+        """A file or a Redis is shared with the children; a memory store is each process's own."""
         keys = {f"thread {number}" for number in range(WRITERS)}
+        if "Redis" in type(self).__name__:
+            keys |= {f"child {number}" for number in range(FORKS)}
         if os.path.exists(self.path):
             with open(self.path, "rb") as file:
                 self.assertEqual(file.read(), oracle.file_bytes(self.store.list_all()))

@@ -9,6 +9,7 @@ require_relative "lifetimes"
 require_relative "file_contract"
 require_relative "forwarding"
 require_relative "engine"
+require_relative "redis_server"
 
 # Makes the test classes for a binding (a module with the methods of flagstore.rb): each kind of store with its promises.
 module Promises
@@ -20,10 +21,11 @@ module Promises
     watched: ->(library, directory) { cached(library, directory, :watched) },
     backend: ->(library, directory) { library.backend(Forwarding.new(directory)) },
     remote: ->(library, _directory) { library.remote(Complete.new, **Engine::PATIENT) },
-    followed: ->(library, _directory) { library.remote(Complete.new, read_mode: :watched, **Engine::PATIENT) }
+    followed: ->(library, _directory) { library.remote(Complete.new, read_mode: :watched, **Engine::PATIENT) },
+    **RedisServer.kinds
   }.freeze
   # Of what a parent and its children share.
-  SHARED_KINDS = KINDS.slice(:memory, :file, :checked, :watched, :backend).freeze
+  SHARED_KINDS = KINDS.slice(:memory, :file, :checked, :watched, :backend, *RedisServer.kinds.keys).freeze
 
   def self.cached(library, directory, mode)
     library.file(File.join(directory, "flags.json"), read_mode: mode, durability: :none)
@@ -44,6 +46,7 @@ module Promises
     Class.new(Minitest::Test) do
       include Fixture, *promises
       define_singleton_method(:name) { "#{library} #{kind}" }
+      singleton_class.alias_method :to_s, :name # what the option -n looks at
       define_method(:library) { library }
       define_method(:open_store) { open.call(library, @directory) }
     end

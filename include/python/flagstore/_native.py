@@ -55,6 +55,15 @@ class RemoteOptions(ctypes.Structure):
                 ("max_bytes", c_uint64), ("fallback_path", c_char_p)]
 
 
+class RedisOptions(ctypes.Structure):
+    """flagstore_redis_options_t; zero in any field but `size` means the default."""
+    _fields_ = [("size", c_size_t), ("remote", POINTER(RemoteOptions)), ("hash", c_char_p), ("username", c_char_p),
+                ("password", c_char_p), ("password_file", c_char_p), ("tls_ca_file", c_char_p),
+                ("tls_cert_file", c_char_p), ("tls_key_file", c_char_p), ("tls_server_name", c_char_p),
+                ("sentinel_master", c_char_p), ("connections", c_int32), ("wait_replicas", c_int32),
+                ("wait_ms", c_int32), ("reserved", c_int32)]
+
+
 class StatusStruct(ctypes.Structure):
     """flagstore_status_t"""
     _fields_ = [("size", c_size_t), ("state", c_int32), ("push", c_int32), ("age_ms", c_int64),
@@ -119,10 +128,14 @@ FUNCTIONS: Dict[str, Tuple[Any, ...]] = {
     "backend_open": (c_void_p, POINTER(BackendTable), _error),
     "backend_open_with": (c_void_p, POINTER(BackendTable), POINTER(RemoteOptions), _error),
     "layered_open": (c_void_p, POINTER(c_void_p), c_size_t, c_size_t, _error),
+    "redis_open": (c_void_p, c_char_p, POINTER(RedisOptions), _error),
     "status": (c_bool, c_void_p, POINTER(StatusStruct), _error),
     "sync": (c_bool, c_void_p, c_int32, _error),
     "reply": (None, c_void_p, c_char_p, c_size_t, c_char_p, c_size_t),
 }
+
+# What the first libraries of this ABI version did not have.
+_LATER = {"redis_open"}
 
 
 def _load() -> ctypes.CDLL:
@@ -144,6 +157,8 @@ def _load() -> ctypes.CDLL:
         raise ImportError(f"flagstore needs a library of ABI version {ABI_VERSION}; {path} has {found}. "
                           "Take the package and the library of one version.")
     for name, (result, *arguments) in FUNCTIONS.items():
+        if name in _LATER and not hasattr(library, "flagstore_" + name):
+            continue
         function = getattr(library, "flagstore_" + name)
         function.restype, function.argtypes = result, arguments
     return library

@@ -15,10 +15,12 @@ from typing import (Any, Callable, ItemsView, Iterable, Iterator, NamedTuple, Op
 from . import _constants as constants
 from ._backend import close_at_exit, follows, open_table
 from ._batch import Batch
-from ._errors import Conflict, InvalidArgument, Locked, failure
+from ._errors import Conflict, InvalidArgument, Locked, NotImplementedByBackend, failure
 from ._handle import Handle, Use
+from ._library import version
 from ._log import WithoutLocked
-from ._native import FileOptions, RemoteOptions, StatusStruct, Text, c_string, call, data_of, lib, sized, take_text
+from ._native import FileOptions, StatusStruct, Text, c_string, call, data_of, lib, sized, take_text
+from ._options import Path, integer, milliseconds, redis_options, remote_options, secret_string
 from ._signals import shielded
 from ._snapshot import Snapshot
 from ._watch import Callback, Watch
@@ -53,8 +55,8 @@ class Status(NamedTuple):
 class Store(Handle, collections.abc.MutableMapping[str, Any]):
     """Flag keys to JSON values: a mapping, whose every single call is atomic for all threads and processes.
 
-    Open one with Store.memory, Store.file, Store.layered, open_backend or open_remote; close it, or use it as a context
-    manager. Keys and JSON texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails
+    Open one with Store.memory, Store.file, Store.redis, Store.layered, open_backend or open_remote; close it, or use it
+    as a context manager. Keys and JSON texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails
     raises a FlagstoreError. An empty store is true, and a store equals itself only.
     """
 
@@ -62,7 +64,8 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     _timeout_ms = 0
 
     def __init__(self) -> None:
-        raise TypeError("open a store with Store.memory, Store.file, Store.layered, open_backend or open_remote")
+        raise TypeError("open a store with Store.memory, Store.file, Store.redis, Store.layered, open_backend or "
+                        "open_remote")
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -76,7 +79,7 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
         return cls._of(call(lib.flagstore_memory_open))
 
     @classmethod
-    def file(cls, path: Union[Text, os.PathLike[str], os.PathLike[bytes]], *, read_mode: int = constants.READ_FRESH,
+    def file(cls, path: Path, *, read_mode: int = constants.READ_FRESH,
              durability: int = constants.SYNC_FULL, flags: int = 0, lock_timeout: Optional[float] = 5.0,
              mode: int = 0, max_bytes: int = 0) -> Store:
         """The store in the JSON file at `path`, which is created if it is missing.
@@ -88,14 +91,55 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
         """
         tries, slice_ms, timeout_ms = _slices(lock_timeout)
         options = FileOptions(
-            ctypes.sizeof(FileOptions), _int(read_mode, "read_mode", -2**31, 2**31), _int(durability, "durability",
-                                                                                          -2**31, 2**31),
-            _int(flags, "flags", 0, 2**32), slice_ms, _int(mode, "mode", 0, 2**32), 0,
-            _int(max_bytes, "max_bytes", 0, 2**64))
+            ctypes.sizeof(FileOptions), integer(read_mode, "read_mode", -2**31, 2**31),
+            integer(durability, "durability", -2**31, 2**31), integer(flags, "flags", 0, 2**32), slice_ms,
+            integer(mode, "mode", 0, 2**32), 0, integer(max_bytes, "max_bytes", 0, 2**64))
         name = c_string(os.fsencode(path))
         self = cls._of(_locked(tries, timeout_ms, lambda: call(lib.flagstore_file_open_with, name, byref(options))))
         self._tries, self._timeout_ms = tries, timeout_ms
         return self
+
+    @classmethod
+    def redis(cls, url: Text, *, hash: Optional[Text] = None, username: Optional[Text] = None,
+              password: Optional[Text] = None, password_file: Optional[Path] = None,
+              tls_ca_file: Optional[Path] = None, tls_cert_file: Optional[Path] = None,
+              tls_key_file: Optional[Path] = None, tls_server_name: Optional[Text] = None,
+              sentinel_master: Optional[Text] = None, connections: int = 0, wait_replicas: int = 0,
+              wait: Optional[float] = None, read_mode: int = constants.READ_FRESH,
+              when_lost: int = constants.LOST_SERVE, flags: int = 0, open_timeout: Optional[float] = None,
+              call_timeout: Optional[float] = None, max_stale: Optional[float] = None, verify: Optional[float] = None,
+              spread: Optional[float] = None, retry_max: Optional[float] = None, max_bytes: int = 0,
+              fallback_path: Optional[Path] = None) -> Store:
+        """The flags in a hash of the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss:// for
+        TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. A field of the hash is a key, its value is JSON.
+
+        hash: its name, "flagstore". username, password: stand before those in the URL. password_file: has the password,
+        and is read at each connect. tls_ca_file: PEM, who is trusted (those whom the system trusts). tls_cert_file,
+        tls_key_file: PEM, what the server wants to see. tls_server_name: of the server's certificate (the host).
+        sentinel_master: the name of the primary that the Sentinels know whom the URL names, separated by commas; user
+        and password in the URL are then theirs. connections: how many there are for reads and changes (4).
+        wait_replicas: a change that so many replicas have not confirmed within `wait` seconds (0.1) is NotDurable,
+        though it is made. The other options are those of open_remote.
+
+        Only READ_WATCHED connects now: Unavailable if its first flags do not come in time. Raises InvalidArgument, Io,
+        BackendFailed with the words of a server that refuses, and NotImplementedByBackend if the library was built
+        without Redis: has_feature("redis") tells. No message has a password.
+        """
+        address = secret_string(url, "url")
+        remote = remote_options(
+            read_mode=read_mode, when_lost=when_lost, flags=flags, open_timeout=open_timeout, call_timeout=call_timeout,
+            max_stale=max_stale, verify=verify, spread=spread, retry_max=retry_max, max_bytes=max_bytes,
+            fallback_path=fallback_path)
+        options = redis_options(
+            remote, {"hash": hash, "username": username, "password": password, "tls_server_name": tls_server_name,
+                     "sentinel_master": sentinel_master},
+            {"password_file": password_file, "tls_ca_file": tls_ca_file, "tls_cert_file": tls_cert_file,
+             "tls_key_file": tls_key_file},
+            connections=connections, wait_replicas=wait_replicas, wait=wait)
+        function = getattr(lib, "flagstore_redis_open", None)
+        if function is None:
+            raise NotImplementedByBackend(f"flagstore_redis_open: the library, {version()}, does not have it yet")
+        return cls._of(call(function, address, byref(options)))
 
     @classmethod
     def layered(cls, layers: Iterable[Store], write_to: int = 0) -> Store:
@@ -108,7 +152,7 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
                 if not isinstance(layer, Store):
                     raise TypeError(f"expected a Store, got {type(layer).__name__}")
             handles = (c_void_p * max(len(stores), 1))(*[used.enter_context(Use(layer)) for layer in stores])
-            pointer = call(lib.flagstore_layered_open, handles, len(stores), _int(write_to, "write_to", 0, 2**64))
+            pointer = call(lib.flagstore_layered_open, handles, len(stores), integer(write_to, "write_to", 0, 2**64))
         made = _BackendStore if any(isinstance(layer, _BackendStore) for layer in stores) else cls
         self = made._of(pointer)
         close_at_exit(self, *stores)
@@ -317,7 +361,7 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     def wait(self, revision: int, timeout: Optional[float] = None) -> Optional[int]:
         """The store's revision once it is not `revision` any more; None if it still is after `timeout` seconds (None:
         for ever). Ctrl-C interrupts it; it raises InvalidArgument when the store is closed."""
-        now = c_uint64(_int(revision, "revision", 0, 2**64))
+        now = c_uint64(integer(revision, "revision", 0, 2**64))
         deadline = None if timeout is None else time.monotonic() + max(timeout, 0)
         while True:
             left = _SLICE_MS if deadline is None else max(0, math.ceil(min(deadline - time.monotonic(), 3600) * 1000))
@@ -335,7 +379,7 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     def sync(self, timeout: float = 5.0) -> None:
         """Returns once reads see everything that was finished, by anybody, before the call; Unavailable if the store is
         not reached within so many seconds. Ctrl-C is heard when it has ended."""
-        self._call(lib.flagstore_sync, _milliseconds(timeout, "timeout"))
+        self._call(lib.flagstore_sync, milliseconds(timeout, "timeout"))
 
     def watch(self, callback: Callback, key: Optional[Text] = None) -> Watch:
         """Calls callback(key, old, new) from a thread of the library for each flag that changes (or only `key`) until
@@ -372,7 +416,7 @@ def open_remote(methods: Any, *, read_mode: int = constants.READ_FRESH, when_los
                 flags: int = 0, open_timeout: Optional[float] = None, call_timeout: Optional[float] = None,
                 max_stale: Optional[float] = None, verify: Optional[float] = None, spread: Optional[float] = None,
                 retry_max: Optional[float] = None, max_bytes: int = 0,
-                fallback_path: Optional[Union[Text, os.PathLike[str], os.PathLike[bytes]]] = None) -> Store:
+                fallback_path: Optional[Path] = None) -> Store:
     """A store over the methods of a Backend whose calls keep a deadline, whatever a method does: one that does not
     return in time is left to itself.
 
@@ -390,16 +434,10 @@ def open_remote(methods: Any, *, read_mode: int = constants.READ_FRESH, when_los
     the backend is closed if it was asked anything, once no call is inside it. The end of the interpreter closes the
     store.
     """
-    times = {}
-    for what, seconds in [("open_timeout", open_timeout), ("call_timeout", call_timeout), ("max_stale", max_stale),
-                          ("verify", verify), ("spread", spread), ("retry_max", retry_max)]:
-        if seconds is not None:
-            times[what + "_ms"] = -1 if what == "spread" and seconds == 0 else max(_milliseconds(seconds, what), 1)
-    options = RemoteOptions(
-        ctypes.sizeof(RemoteOptions), _int(read_mode, "read_mode", -2**31, 2**31),
-        _int(when_lost, "when_lost", -2**31, 2**31), _int(flags, "flags", 0, 2**32),
-        max_bytes=_int(max_bytes, "max_bytes", 0, 2**64), **times,
-        fallback_path=None if fallback_path is None else c_string(os.fsencode(fallback_path)))
+    options = remote_options(
+        read_mode=read_mode, when_lost=when_lost, flags=flags, open_timeout=open_timeout, call_timeout=call_timeout,
+        max_stale=max_stale, verify=verify, spread=spread, retry_max=retry_max, max_bytes=max_bytes,
+        fallback_path=fallback_path)
     store = Store._of(open_table(methods, options))
     close_at_exit(store)
     return store
@@ -411,9 +449,9 @@ def _slices(timeout: Optional[float]) -> tuple[Optional[int], int, int]:
         return None, _SLICE_MS, 0
     if not 0 <= timeout <= 2**31:
         raise InvalidArgument(f"lock_timeout: {timeout} is not a number of seconds")
-    milliseconds = max(1, math.ceil(timeout * 1000))
-    tries = -(-milliseconds // _SLICE_MS)
-    return tries, -(-milliseconds // tries), milliseconds
+    whole = max(1, math.ceil(timeout * 1000))
+    tries = -(-whole // _SLICE_MS)
+    return tries, -(-whole // tries), whole
 
 
 def _locked(tries: Optional[int], timeout_ms: int, work: Callable[[], _T]) -> _T:
@@ -433,25 +471,11 @@ def _locked(tries: Optional[int], timeout_ms: int, work: Callable[[], _T]) -> _T
         raise failure(locked.code, f"{message} for more than {timeout_ms} ms") from None
 
 
-def _milliseconds(seconds: float, what: str) -> int:
-    if not 0 <= seconds <= 2**31 // 1000:
-        raise InvalidArgument(f"{what}: {seconds} is not a number of seconds")
-    return math.ceil(seconds * 1000)
-
-
 # ---- values take only their type: ctypes would make what it can of another ----
 
 def _bool(value: bool) -> bool:
     if value is not True and value is not False:
         raise TypeError(f"expected bool, got {type(value).__name__}")
-    return value
-
-
-def _int(value: int, what: str, least: int, past: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{what}: expected int, got {type(value).__name__}")
-    if not least <= value < past:
-        raise InvalidArgument(f"{what}: {value} is out of range")
     return value
 
 

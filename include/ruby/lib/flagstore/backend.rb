@@ -35,9 +35,6 @@ module Flagstore
     opened(block) { Store.new(Backend.open(object)) }
   end
 
-  LOST = { serve: 0, fail: 1 }.freeze
-  private_constant :LOST
-
   # A store over an object as with Flagstore.backend, each call of which has a deadline: a method that does not return
   # in time is left to itself. The methods run in threads of their own, so that what they raise is not the cause of the
   # call's error, and nothing interrupts them. The store lives until it is closed; the end of the program closes it.
@@ -61,17 +58,8 @@ module Flagstore
   #   open
   # @yield [Store] which is closed when the block ends
   # @return [Store, Object] with a block what that returns
-  def self.remote(object, read_mode: :fresh, when_lost: :serve, read_only: false, lazy: false, max_bytes: 0,
-                  fallback_path: nil, **times, &block)
-    path = fallback_path && FFI::MemoryPointer.from_string(Backend.path(fallback_path))
-    options = C::RemoteOptions.new
-    options[:size] = C::RemoteOptions.size
-    options[:read_mode] = READ_MODES.fetch(read_mode)
-    options[:when_lost] = LOST.fetch(when_lost)
-    options[:flags] = (read_only ? 2 : 0) | (lazy ? 4 : 0)
-    options[:max_bytes] = max_bytes
-    options[:fallback_path] = path
-    Backend.times(times).each { |name, milliseconds| options[name] = milliseconds }
+  def self.remote(object, **options, &block)
+    options = Backend.options(**options)
     opened(block) { Store.new(Backend.open(object, options)) }
   end
 
@@ -88,6 +76,7 @@ module Flagstore
     C.call :backend_open_with, [Table.by_ref, C::RemoteOptions.by_ref], :pointer
     C.function :reply, %i[pointer buffer_in size_t buffer_in size_t], :void
 
+    LOST = { serve: 0, fail: 1 }.freeze
     SERVED = {}
     ASKED = {} # the numbers of those that were called while they were opened: the library closes them
     FUNCTIONS = {}
@@ -119,19 +108,30 @@ module Flagstore
       path
     end
 
-    # Seconds as the library has them, where 0 is the default.
-    def self.times(given)
-      unknown = given.keys - TIMES
+    def self.options(read_mode: :fresh, when_lost: :serve, read_only: false, lazy: false, max_bytes: 0,
+                     fallback_path: nil, **times)
+      options = C::RemoteOptions.new
+      options[:size] = C::RemoteOptions.size
+      options[:read_mode] = READ_MODES.fetch(read_mode)
+      options[:when_lost] = LOST.fetch(when_lost)
+      options[:flags] = (read_only ? 2 : 0) | (lazy ? 4 : 0)
+      options[:max_bytes] = max_bytes
+      options[:fallback_path] = fallback_path && FFI::MemoryPointer.from_string(path(fallback_path))
+      unknown = times.keys - TIMES
       raise ArgumentError, "unknown keyword: #{unknown.map(&:inspect).join(", ")}" unless unknown.empty?
 
-      given.compact.to_h do |name, seconds|
-        milliseconds = seconds * 1000
-        unless milliseconds.between?(0, MAX_MS)
-          raise Error::InvalidArgument, "#{name}: #{seconds} is not a number of seconds"
-        end
+      times.compact.each { |name, seconds| options[:"#{name}_ms"] = milliseconds(name, seconds) }
+      options
+    end
 
-        [:"#{name}_ms", name == :spread && milliseconds.zero? ? -1 : [milliseconds.ceil, 1].max]
+    # Seconds as the library has them, where 0 is the default.
+    def self.milliseconds(name, seconds)
+      milliseconds = seconds * 1000
+      unless milliseconds.between?(0, MAX_MS)
+        raise Error::InvalidArgument, "#{name}: #{seconds} is not a number of seconds"
       end
+
+      name == :spread && milliseconds.zero? ? -1 : [milliseconds.ceil, 1].max
     end
 
     def self.table(object, number)

@@ -25,6 +25,13 @@ module Flagstore
              :retry_max_ms, :int32, :reserved, :uint32, :max_bytes, :uint64, :fallback_path, :pointer
     end
 
+    class RedisOptions < FFI::Struct
+      layout :size, :size_t, :remote, :pointer, :hash, :pointer, :username, :pointer, :password, :pointer,
+             :password_file, :pointer, :tls_ca_file, :pointer, :tls_cert_file, :pointer, :tls_key_file, :pointer,
+             :tls_server_name, :pointer, :sentinel_master, :pointer, :connections, :int32, :wait_replicas, :int32,
+             :wait_ms, :int32, :reserved, :int32
+    end
+
     class StatusStruct < FFI::Struct
       layout :size, :size_t, :state, :int32, :push, :int32, :age_ms, :int64, :revision, :uint64,
              :reconnects, :uint64, :refreshes, :uint64
