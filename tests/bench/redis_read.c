@@ -49,6 +49,16 @@ static void peer_get(void *state, size_t count) {
     }
 }
 
+/* Most flags of a program are not set most of the time. */
+static void ours_absent(void *state, size_t count) {
+    const reader *it = state;
+    for (size_t i = 0; i < count; i++) {
+        flagstore_error_t *error = NULL;
+        if (flagstore_get(it->store, "no such flag", &error)) die("a flag that is not there");
+        must("get", error);
+    }
+}
+
 void redis_get_row(redis_server *server) {
     const dataset *data = dataset_of(1000);
     redis_fill(server, data, redis_hash_of(data));
@@ -57,10 +67,12 @@ void redis_get_row(redis_server *server) {
     contestant all[] = {{.name = "ours", .run = ours_get, .state = &tcp},
                         {.name = "hiredis HGET + free", .run = peer_get, .state = &tcp},
                         {.name = "ours", .run = ours_get, .state = &local},
-                        {.name = "hiredis HGET + free", .run = peer_get, .state = &local}};
+                        {.name = "hiredis HGET + free", .run = peer_get, .state = &local},
+                        {.name = "ours", .run = ours_absent, .state = &tcp}};
     redis_measure(all, COUNT(all), 5);
     report(15, "Redis get + free, FRESH, loopback", data->count, &all[0], &all[1], MOST(1.15));
     report(15, "Redis get + free, FRESH, unix socket", data->count, &all[2], &all[3], MOST(1.15));
+    report(15, "Redis get, FRESH, of no such flag, loopback", data->count, &all[4], &all[1], NONE);
     close_reader(&tcp);
     close_reader(&local);
 }
