@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the library and installs it as one in C is: the shared library with its links, the static one, the headers,
-# what pkg-config and CMake look for, flagctl and its manual.
+# what pkg-config and CMake look for, flagctl, its manual and a unit for systemd as an example.
 #
 #     ./install.sh            builds and installs
 #     ./install.sh build      only builds the libraries; needs cargo and a C compiler
@@ -9,6 +9,8 @@
 #
 # PREFIX (/usr/local) and LIBDIR (PREFIX/lib) say where to; what is installed may be moved as a whole afterwards. With
 # DESTDIR everything goes below that directory, for a package. CC, STRIP, CPPFLAGS, CFLAGS and LDFLAGS are honoured.
+# FEATURES names the features of the library beside the default: FEATURES=redis builds one with flags on Redis, as a
+# tarball has them.
 set -eu
 
 root=$(cd "$(dirname "$0")" && pwd)
@@ -50,7 +52,7 @@ build_static() {
     done
     # Alone: optimising across crates leaves more behind where an rlib is wanted as well.
     CARGO_ENCODED_RUSTFLAGS=$flags cargo rustc --release --locked --lib --crate-type staticlib \
-        --manifest-path "$root/Cargo.toml" --target-dir "$build" \
+        --features "${FEATURES:-}" --manifest-path "$root/Cargo.toml" --target-dir "$build" \
         --message-format json-render-diagnostics >"$build/messages"
     archive=$(sed -n 's/.*"filenames":\["\([^"]*libflagstore\.a\)".*/\1/p' "$build/messages")
     [ -f "$archive" ] || die "cargo built no libflagstore.a"
@@ -80,7 +82,7 @@ build_all() {
     need ${CC:-cc} "on Debian: apt-get install gcc"
     need "${STRIP:-strip}" "on Debian: apt-get install binutils"
     build_static
-    build_shared "$@"
+    build_shared
 }
 
 pkg_config_file() {
@@ -125,8 +127,8 @@ install_all() {
         ${LDFLAGS:-} "-L$build" -lflagstore -Wl,-s "$@"
 
     bin=${DESTDIR:-}$PREFIX/bin include=${DESTDIR:-}$PREFIX/include lib=${DESTDIR:-}$LIBDIR
-    man=${DESTDIR:-}$PREFIX/share/man/man1
-    install -d "$bin" "$include" "$lib/pkgconfig" "$lib/cmake/flagstore" "$man"
+    man=${DESTDIR:-}$PREFIX/share/man/man1 examples=${DESTDIR:-}$PREFIX/share/doc/flagctl/examples
+    install -d "$bin" "$include" "$lib/pkgconfig" "$lib/cmake/flagstore" "$man" "$examples"
     install -m 644 "$root/include/flagstore.h" "$root/include/flagstore.hpp" "$include"
     install -m 644 "$build/libflagstore.a" "$lib"
     install -m 644 "$build/libflagstore.so" "$lib/libflagstore.so.$version"
@@ -137,6 +139,7 @@ install_all() {
     install -m 644 "$root"/include/cmake/*.cmake "$lib/cmake/flagstore"
     install -m 755 "$build/flagctl" "$bin"
     install -m 644 "$root/examples-c/flagctl.1" "$man"
+    install -m 644 "$root/examples-c/flagctl-mirror.service" "$examples"
 }
 
 # zig brings the symbol versions of every glibc. It comes from PyPI unless it is there.
@@ -168,10 +171,13 @@ tarball() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     trap 'exit 1' HUP INT TERM
+    FEATURES=${FEATURES-redis}
+    need "${STRIP:-strip}" "on Debian: apt-get install binutils"
+    build_static # with the CC of this machine: crates with code in C call it with options that zig does not have
     zig_link=$work/zig
     CC="$(find_zig) cc -target $arch-linux-gnu.2.17" CFLAGS=-O2 LDFLAGS=''
     export ZIG_GLOBAL_CACHE_DIR="$build/zig-cache" ZIG_LOCAL_CACHE_DIR="$build/zig-cache"
-    build_all "$unwinder"
+    build_shared "$unwinder"
     epoch=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 0)}
     name=flagstore-$version-linux-$arch
     DESTDIR=$work/stage PREFIX=/$name LIBDIR=/$name/lib

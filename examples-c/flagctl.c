@@ -41,12 +41,25 @@ static const char help[] =
     "                 say where a file is written otherwise than flagstore writes it: layout,\n"
     "                 order of keys, escapes, repeated keys. --fix rewrites it, beside any\n"
     "                 other writer, by setting and deleting a flag \"flagctl check --fix\"\n"
+    "  mirror [OPTION]... URL FILE\n"
+    "                 keep the file equal to the flags on the Redis at URL, until interrupted;\n"
+    "                 while Redis is away the file stays as it is\n"
+    "                   --once               end when it is equal; status 1 if Redis was not\n"
+    "                                        reached within --timeout SECONDS (10)\n"
+    "                   --hash NAME          where the flags are (flagstore)\n"
+    "                   --user NAME          and --password-file FILE; the password may also be\n"
+    "                                        in $FLAGSTORE_REDIS_PASSWORD or in the URL\n"
+    "                   --sentinel NAME      the primary that the Sentinels in the URL know\n"
+    "                   --ca FILE, --cert FILE, --key FILE, --server-name NAME\n"
+    "                                        for TLS (rediss://)\n"
+    "                   --verify SECONDS     how often to read all although nothing was announced\n"
+    "                   --quiet              say nothing when Redis is lost or reached\n"
     "\n"
     "  --help, --version\n"
     "\n"
     "Without FILE, the file is $FLAGSTORE_FILE. A first argument that is the name of a\n"
-    "command is always that command: write a file called list as ./list. Only set, apply\n"
-    "and import create a missing file.\n"
+    "command is always that command: write a file called list as ./list. Only set, apply,\n"
+    "import and mirror create a missing file.\n"
     "\n"
     "With --layer, the flags of several files are read as one: a flag is that of the first file\n"
     "that has it. A file that cannot be read is an error unless one above it answers. Nothing\n"
@@ -230,6 +243,7 @@ static const command_t commands[] = {
     {"import", "import", import_all, NULL, 0, 0, 0},
     {"why", "why KEY", NULL, why, 1, 1, READING},
     {"check", "check FILE... [--fix]", NULL, check_files, 0, INT_MAX, 0},
+    {"mirror", "mirror [OPTION]... URL FILE", NULL, mirror, 1, INT_MAX, 0},
 };
 
 static const command_t *find_command(const char *name) {
@@ -311,9 +325,10 @@ int main(int argc, char **argv) {
                 command->usage, command->name, command->name);
         return FAILED;
     }
-    if (command->run_on_files == check_files && words != argv + 2)
+    bool names_files = command->run_on_files == check_files || command->run_on_files == mirror;
+    if (names_files && words != argv + 2)
         *--words = argv[1]; /* one more file */
-    else if (command->run_on_files != check_files && !has_file(files[0]))
+    else if (!names_files && !has_file(files[0]))
         return FAILED;
     return run(command, files, words);
 }

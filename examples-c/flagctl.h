@@ -33,6 +33,7 @@ int watch_changes(flagstore_t *flags, char **words);
 
 /* Commands that open the files themselves. */
 int check_files(char **files, char **words);
+int mirror(char **files, char **words);
 int why(char **files, char **words);
 
 #endif

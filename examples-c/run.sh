@@ -57,7 +57,7 @@ compile() { # compile PROGRAM ARGUMENTS...: of PROGRAM.c and PROGRAM_*.c
     # shellcheck disable=SC2086  # several words
     $cc -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror "-I$include" "$@"
 }
-for program in flagctl quickstart watch batch backend; do
+for program in flagctl quickstart watch batch backend stores; do
     compile "$program" "-L$lib" -lflagstore "-Wl,-rpath,$lib"
 done
 compile plugin -ldl "-Wl,-rpath,$lib"
@@ -155,6 +155,11 @@ run 0 'backend flags.json checkout.express'
 run 2 'FLAG_CHECKOUT_EXPRESS=true backend flags.json checkout.express false'
 run 2 'FLAG_CHECKOUT_EXPRESS=maybe backend flags.json checkout.express'
 run 0 'cmp before.json flags.json'
+
+say "One program on several kinds of store. Redis has a test of its own."
+run 0 'stores memory'
+run 0 'stores counted.json && stores counted.json'
+run 1 'stores no-such-directory/flags.json'
 
 say "The first program of the README, in a directory of its own."
 mkdir quickstart-here

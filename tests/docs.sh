@@ -245,6 +245,7 @@ check_sh() {
         ;;
     pre-commit) ;; # the session git runs it
     postgres) ;; # needs a server: tests/postgres/run.sh has one, and runs the like
+    stores | mirror) ;; # so does tests/redis/mirror.sh
     one-language)
         ! missing python3 Python || return 0
         recipe "$1"

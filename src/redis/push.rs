@@ -4,7 +4,7 @@
 use super::connector::Connector;
 use super::link::Link;
 use super::names::Names;
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::reply::Reply;
 use super::request::Request;
 use super::session::Session;
@@ -65,7 +65,13 @@ impl PushLink {
             let step = due.min(until);
             if let Some(reply) = self.link.receive_or_wake(wake, step)? {
                 let is_change = is_change(reply, names);
+                // It is there, but what it holds cannot be read at the moment.
+                let busy = reply.error().filter(|words| Refusal::of(words) == Refusal::Again);
+                let busy = busy.map(|words| refusal::error_of(&words, &names.flags));
                 self.link.next();
+                if let Some(error) = busy {
+                    return Err(error);
+                }
                 self.heard = Instant::now();
                 self.pinged = None;
                 if is_change {

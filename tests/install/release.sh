@@ -10,7 +10,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/install/common.sh
 . "$root/tests/install/common.sh"
-unset FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR LD_LIBRARY_PATH PREFIX LIBDIR DESTDIR RUSTFLAGS
+unset FLAGSTORE_LIB_DIR FLAGSTORE_INCLUDE_DIR LD_LIBRARY_PATH PREFIX LIBDIR DESTDIR RUSTFLAGS FEATURES
 export CARGO_TARGET_DIR="$root/target/release-tree/target"
 build=$CARGO_TARGET_DIR/install
 
@@ -40,7 +40,17 @@ c_programs() { # c_programs PREFIX
     done
 }
 
+# Whose licences hold is written down, of every crate that is in the library.
+licences() {
+    cargo tree --locked --edges normal,no-proc-macro --features redis --prefix none --format '{p}' >"$work/said"
+    while read -r crate _; do
+        grep -qw -e "$crate" LICENSE-third-party || fail "LICENSE-third-party does not name $crate"
+        checks=$((checks + 1))
+    done <"$work/said"
+}
+
 install_() {
+    licences
     PREFIX="$work/prefix" ./install.sh
     no_path "$work/prefix"
     ls -l "$work/prefix/lib" "$work/prefix/bin"
@@ -55,7 +65,7 @@ tarball() {
     mkdir "$work/unpacked"
     tar -xzf "$build/$name.tar.gz" -C "$work/unpacked"
     no_path "$work/unpacked"
-    for file in LICENSE-MIT LICENSE-APACHE README.md include/flagstore.hpp lib/pkgconfig/flagstore.pc; do
+    for file in LICENSE-MIT LICENSE-APACHE LICENSE-third-party README.md include/flagstore.hpp lib/pkgconfig/flagstore.pc; do
         [ -f "$work/unpacked/$name/$file" ] || fail "the tarball has no $file"
     done
     for file in "$work/unpacked/$name/bin/flagctl" "$work/unpacked/$name/lib/libflagstore.so.$version"; do
@@ -71,7 +81,7 @@ tarball() {
             esac
         done
     done
-    tests/install/run.sh "$work/unpacked/$name"
+    tests/install/run.sh "$work/unpacked/$name" redis
     c_programs "$work/unpacked/$name"
 }
 
@@ -83,7 +93,7 @@ packages() {
     # The packages laid out as files: what -dev has, with the library of the other.
     for package in ../*.deb; do dpkg-deb -x "$package" "$work/laid out"; done
     no_path "$work/laid out"
-    tests/install/run.sh "$work/laid out/usr"
+    tests/install/run.sh "$work/laid out/usr" redis
 
     # And installed, in a Debian with nothing but a compiler.
     debian=/var/tmp/flagstore-debian-12
@@ -113,7 +123,7 @@ cargo_c() {
     PATH=$tools/bin:$PATH
     command -v cargo-cinstall >/dev/null ||
         cargo install cargo-c --version 0.10.24+cargo-0.98.0 --locked --root "$tools" --target-dir "$tools/target"
-    cargo cinstall --release --locked --target-dir "$CARGO_TARGET_DIR/cargo-c" --prefix "$work/cinstalled" \
+    cargo cinstall --release --locked --features redis --target-dir "$CARGO_TARGET_DIR/cargo-c" --prefix "$work/cinstalled" \
         --libdir lib
     prefix=$work/cinstalled
     (cd "$prefix" && find . ! -type d | sort)
@@ -122,7 +132,7 @@ cargo_c() {
         [ -e "$prefix/$file" ] || fail "cargo cinstall installs no $file"
         checks=$((checks + 1))
     done
-    tests/install/run.sh "$prefix"
+    tests/install/run.sh "$prefix" redis
 }
 
 [ $# != 0 ] || set -- install tarball packages cargo-c

@@ -2,7 +2,8 @@
 # What install.sh puts where, and that consumers find and use it: moved elsewhere, from a path with a space in it,
 # through pkg-config, CMake and a plain compile line, shared and static.
 # Needs FLAGSTORE_LIB_DIR and FLAGSTORE_INCLUDE_DIR, and installs the library that was built there. With an argument it
-# looks at what is installed in that prefix instead: tests/install/release.sh calls it so.
+# looks at what is installed in that prefix instead, and with a second one, "redis", that the library has this feature:
+# tests/install/release.sh calls it so.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -12,7 +13,7 @@ cc=${CC:-cc}
 . "$here/common.sh"
 unset LD_LIBRARY_PATH PKG_CONFIG_PATH PREFIX LIBDIR DESTDIR CARGO_TARGET_DIR
 
-if [ $# = 1 ]; then
+if [ $# -gt 0 ]; then
     prefix=$1
 else
     archive=$(dirname "$(readlink -f "${FLAGSTORE_LIB_DIR:?is not set}/libflagstore.so")")/libflagstore.a
@@ -64,6 +65,7 @@ END
 777 lib/$soname libflagstore.so.$version
 644 lib/libflagstore.so.$version 
 644 lib/pkgconfig/flagstore.pc 
+644 share/doc/flagctl/examples/flagctl-mirror.service 
 644 share/man/man1/flagctl.1 
 END
     mv "$work/the prefix" "$work/moved away"
@@ -113,6 +115,13 @@ fi
 eval "$cc -std=c99 '$program' -o '$work/program' $(pkg-config --cflags flagstore) '$lib/libflagstore.a' \
     $(pkg-config --static --libs-only-l flagstore | sed 's/-lflagstore//')"
 built env
+if [ "${2:-}" = redis ]; then # either library
+    for link in "'-L$lib' -lflagstore '-Wl,-rpath,$lib'" \
+        "'$lib/libflagstore.a' $(pkg-config --static --libs-only-l flagstore | sed 's/-lflagstore//')"; do
+        eval "$cc -std=c99 '$here/redis.c' -o '$work/program' '-I$prefix/include' $link"
+        same "$("$work/program")" yes "the feature redis"
+    done
+fi
 if [ -n "${FLAGSTORE_LIB_DIR:-}" ]; then # cargo's own library has no versions: either works in the place of the other
     $cc -std=c99 "$program" -o "$work/program" "-I$prefix/include" "-L$FLAGSTORE_LIB_DIR" -lflagstore
     built env "LD_LIBRARY_PATH=$lib"

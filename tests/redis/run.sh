@@ -75,12 +75,13 @@ compile() { # compile OUTPUT ARGUMENTS...
         "-L$FLAGSTORE_LIB_DIR" -lflagstore "-Wl,-rpath,$FLAGSTORE_LIB_DIR" -lpthread -lm
 }
 run_programs() { # run_programs SOURCE...
-    local source
+    local source failed=()
     for source; do
         compile "$work/test" '-DOTHER_KINDS="../redis/kinds.h"' "$root/tests/$source.c"
-        "$work/test" || fail "$source; the server's log ends with: $(tail -n 20 "$work/log")"
+        "$work/test" || failed+=("$source")
         echo "after $SECONDS s"
     done
+    [ ${#failed[@]} = 0 ] || fail "${failed[*]}; the server's log ends with: $(tail -n 20 "$work/log")"
 }
 
 if [ "$part" != faults ]; then

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 EVENTUALLY = 60  # seconds until something is certain not to happen any more, however busy the machine
@@ -73,11 +74,12 @@ class Server:
 
     def __init__(self, **settings):
         self.directory = tempfile.mkdtemp(prefix="flagstore-redis.")
+        os.mkdir(self.path("data"))
         self.settings = {"save": "", "appendonly": "no", "bind": "127.0.0.1", "enable-debug-command": "yes",
-                         "dir": self.directory, "pidfile": os.path.join(self.directory, "pid"),
+                         "dir": self.path("data"), "pidfile": os.path.join(self.directory, "pid"),
                          "unixsocket": os.path.join(self.directory, "socket"), "logfile": self.path("log"),
                          "daemonize": "no", "protected-mode": "no", **settings}
-        self.port, self.process, self.hand = 0, None, None
+        self.port, self.process, self.hand, self.lock = 0, None, None, threading.Lock()
         self.start()
 
     def path(self, name):
@@ -111,13 +113,14 @@ class Server:
     def command(self, *words):
         """By hand, on a connection that is kept. An error of the server is returned."""
         for is_last in (False, True):
-            try:
-                self.hand = self.hand or Client(self.port)
-                return self.hand.command(*words)
-            except OSError:
-                self.hand = None
-                if is_last:
-                    raise
+            with self.lock:
+                try:
+                    self.hand = self.hand or Client(self.port)
+                    return self.hand.command(*words)
+                except OSError:
+                    self.hand = None
+                    if is_last:
+                        raise
 
     def must(self, *words):
         answer = self.command(*words)
