@@ -215,8 +215,8 @@ struct file_options : flagstore_file_options_t {
     }
 };
 
-/* How a store that is elsewhere is opened: the members of flagstore_remote_options_t, each at its default. The times have
- * setters too; each is a millisecond at least, for to the library 0 is the default. */
+/* How a store that is elsewhere is opened: the members of flagstore_remote_options_t, each at its default. The times
+ * have setters too; each is a millisecond at least, for to the library 0 is the default. */
 struct remote_options : flagstore_remote_options_t {
     remote_options() : flagstore_remote_options_t() { size = sizeof(flagstore_remote_options_t); }
     template <class Rep, class Period>
@@ -847,9 +847,9 @@ public:
         });
     }
 
-    /* The flags in the hash "flagstore" of the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss://
-     * for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. FLAGSTORE_NOT_IMPLEMENTED if the library was built without
-     * Redis: see has_feature. */
+    /* The flags in the hash "flagstore" of the Redis at `url`: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE],
+     * rediss:// for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. FLAGSTORE_NOT_IMPLEMENTED if the library was
+     * built without Redis: see has_feature. */
     static store redis(text url) { return redis(url, redis_options()); }
     /* The same with options. Only a WATCHED store connects now: FLAGSTORE_UNAVAILABLE if its first snapshot does not
      * come in time and there is no fallback file, FLAGSTORE_BACKEND with the words of a server that refuses. No message

@@ -10,7 +10,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
 lib=$(cd "$FLAGSTORE_LIB_DIR" && pwd)
 include=$(cd "$FLAGSTORE_INCLUDE_DIR" && pwd)
-documents="README.md include/README.md include/other-languages.md include/python/README.md
+documents="README.md include/README.md include/other-languages.md include/redis.md include/python/README.md
     examples-c/README.md examples-c/recipes.md
     tests/README.md tests/faults/README.md tests/bench/README.md"
 work=$(mktemp -d)
@@ -245,7 +245,8 @@ check_sh() {
         ;;
     pre-commit) ;; # the session git runs it
     postgres) ;; # needs a server: tests/postgres/run.sh has one, and runs the like
-    stores | mirror) ;; # so does tests/redis/mirror.sh
+    redis-cli) ;; # hand edits, which tests/redis/run.sh and mirror.sh make
+    stores | mirror) ;; # needs a server, which tests/redis/mirror.sh has
     one-language)
         ! missing python3 Python || return 0
         recipe "$1"
@@ -339,6 +340,7 @@ for document in $documents CHANGELOG.md; do
         case $name in
         *%*) check_excerpt "$block" ;;
         go.mod) ;; # of the program in Go
+        acl) ;; # rights of users, which those of tests/redis/mirror.sh have
         redis.cpp | redis.go | redis.py | redis.rb) ;; # need a server: tests/redis/bindings.sh runs them
         *.out) ls "${block%.out}".[a-np-z]* >/dev/null 2>&1 || fail "nothing prints the block $name" ;;
         *.c | *.cpp | *.go | *.rb | *.py | *.sh | *.console | *.mjs | *.lua | *.php | *.cs)

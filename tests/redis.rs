@@ -2,7 +2,13 @@
 
 mod common;
 
-use common::run_script;
+use common::{command, installed, root, run_script, succeed};
+
+fn run_python(script: &str, programs: &[&str]) {
+    if installed(script, &[programs, &["python3"]].concat()) {
+        succeed(command("python3").arg(root().join(script)));
+    }
+}
 
 #[test]
 fn a_store_on_redis_keeps_the_contract_through_faults() {
@@ -16,7 +22,12 @@ fn bindings_open_stores_on_redis() {
 
 #[test]
 fn fleets_keep_their_flags_on_redis() {
-    run_script("tests/redis/fleet.sh", &["redis-server", "redis-sentinel", "redis-cli", "cc", "openssl", "python3"]);
+    run_python("tests/redis/fleet.py", &["redis-server", "redis-sentinel", "redis-cli", "cc", "openssl"]);
+}
+
+#[test]
+fn counters_are_right_after_all_faults_at_once() {
+    run_python("tests/redis/soak.py", &["redis-server", "redis-cli", "cc", "go", "ruby"]);
 }
 
 #[test]

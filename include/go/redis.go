@@ -45,8 +45,9 @@ func (o RedisOptions) Format(to fmt.State, verb rune) {
 	fmt.Fprintf(to, format+string(verb), plain(o))
 }
 
-// OpenRedis opens the flags in the hash "flagstore" of the Redis at the URL: redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE],
-// rediss:// for TLS, or redis+unix:///PATH/OF/SOCKET[?db=DATABASE]. A field of the hash is a key, its value is JSON.
+// OpenRedis opens the flags in the hash "flagstore" of the Redis at the URL, a field of which is a key and its value
+// JSON. The URL is redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss:// for TLS, or
+// redis+unix:///PATH/OF/SOCKET[?db=DATABASE].
 func OpenRedis(url string) (*Store, error) { return OpenRedisWith(url, RedisOptions{}) }
 
 // OpenRedisWith opens the flags in a Redis as the options say. Only a Watched store connects now: it fails with

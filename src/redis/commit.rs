@@ -256,10 +256,10 @@ fn done(text: &[u8]) -> Option<Done> {
 /// 128 bits that no other change has: each process has other random bytes, each call another number.
 fn token() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Relaxed);
+    let (number, process) = (NUMBER.fetch_add(1, Relaxed), std::process::id());
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
-        (sys::process_random(), std::process::id(), sys::process_generation(), number, salt).hash(&mut hasher);
+        (sys::process_random(), process, sys::process_generation(), number, salt).hash(&mut hasher);
         hasher.finish()
     };
     format!("{:016x}{:016x}", half(0), half(1))

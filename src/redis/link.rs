@@ -8,6 +8,7 @@ use super::url::Address;
 use crate::{Error, Result};
 use rustls::ClientConnection;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,12 +21,14 @@ pub(super) struct Link {
     pub(super) has_sent: bool,
     /// Replies that the last request still waits for; and then the connection is of no use to another.
     pub(super) pending: usize,
+    /// It was found usable, and not used since.
+    is_checked: bool,
 }
 
 impl Link {
     /// `max_bytes`: the longest reply.
     pub(super) fn new(socket: Arc<Socket>, max_bytes: usize) -> Self {
-        Self { socket, tls: None, reader: ReplyReader::new(max_bytes), has_sent: false, pending: 0 }
+        Self { socket, tls: None, reader: ReplyReader::new(max_bytes), has_sent: false, pending: 0, is_checked: false }
     }
 
     /// Puts TLS over the connection.
@@ -43,11 +46,12 @@ impl Link {
     }
 
     pub(super) fn send(&mut self, request: &Request, deadline: Instant) -> Result<()> {
+        let is_checked = mem::take(&mut self.is_checked);
         self.has_sent = false;
         self.pending += request.replies;
         let mut sent = 0;
         let result = match &mut self.tls {
-            None => self.socket.send(&request.bytes, &mut sent, deadline),
+            None => self.socket.send(&request.bytes, is_checked, &mut sent, deadline),
             Some(tls) => {
                 let written = tls.writer().write_all(&request.bytes);
                 sent = 1;
@@ -92,9 +96,10 @@ impl Link {
     }
 
     /// Whether an idle connection can be used.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&mut self) -> bool {
         // The server may send tickets of TLS at any time.
-        !self.reader.has_more() && self.socket.is_usable(self.tls.is_none())
+        self.is_checked = !self.reader.has_more() && self.socket.is_usable(self.tls.is_none());
+        self.is_checked
     }
 
     fn wait(&self, wake: Option<BorrowedFd<'_>>, deadline: Instant) -> Result<()> {
@@ -142,7 +147,7 @@ impl Link {
         while tls.wants_write() {
             tls.write_tls(&mut bytes).map_err(|error| tls::refused_by_reader(&error))?;
         }
-        self.socket.send(&bytes, &mut 0, deadline)
+        self.socket.send(&bytes, false, &mut 0, deadline)
     }
 }
 

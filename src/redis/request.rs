@@ -1,6 +1,7 @@
 //! Commands as they are sent.
 
-use std::io::Write;
+/// A command with one key fits.
+const USUAL_LENGTH: usize = 512;
 
 /// One or more commands, and how many replies they get.
 #[derive(Default)]
@@ -26,13 +27,54 @@ impl Request {
 
     /// Begins a command of so many parts.
     pub(super) fn begin(&mut self, parts: usize) {
-        let _ = write!(self.bytes, "*{parts}\r\n");
+        self.bytes.reserve(USUAL_LENGTH);
+        self.number(b'*', parts);
         self.replies += 1;
     }
 
     pub(super) fn part(&mut self, part: &[u8]) {
-        let _ = write!(self.bytes, "${}\r\n", part.len());
+        self.number(b'$', part.len());
         self.bytes.extend_from_slice(part);
         self.bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// A line of a type and a number, without the formatter, which takes longer than all the rest of a short command.
+    fn number(&mut self, kind: u8, number: usize) {
+        let mut line = *b"                    \r\n";
+        let (mut at, mut left) = (line.len() - 2, number);
+        loop {
+            at -= 1;
+            line[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(&line[at..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_written_as_the_protocol_has_it() {
+        let mut request = Request::of(&[b"HGET", b"flagstore", &[b'k'; 107]]);
+        request.push(&[b"PING", b""]);
+        let key = "k".repeat(107);
+        let expected =
+            format!("*3\r\n$4\r\nHGET\r\n$9\r\nflagstore\r\n$107\r\n{key}\r\n*2\r\n$4\r\nPING\r\n$0\r\n\r\n");
+        assert_eq!((request.bytes, request.replies), (expected.into_bytes(), 2));
+    }
+
+    #[test]
+    fn any_number_is_written() {
+        for number in [0, 9, 10, 12_345, usize::MAX] {
+            let mut request = Request::default();
+            request.number(b'$', number);
+            assert_eq!(request.bytes, format!("${number}\r\n").into_bytes());
+        }
     }
 }

@@ -95,7 +95,7 @@ impl Session {
             let count = self.freed.count();
             {
                 let mut pool = self.pool();
-                while let Some(link) = pool.idle.pop() {
+                while let Some(mut link) = pool.idle.pop() {
                     if link.is_usable() {
                         return Ok(Lease {
                             session: self,

@@ -53,9 +53,14 @@ impl Socket {
         self.0.get().map(AsFd::as_fd).ok_or_else(|| Error::Unavailable("the host has closed the connection".into()))
     }
 
-    /// Sends all of it. `sent` tells how much, also after a failure.
-    pub(super) fn send(&self, bytes: &[u8], sent: &mut usize, deadline: Instant) -> Result<()> {
-        let socket = self.descriptor()?;
+    /// The same where a look whether the host has replaced it, which is a system call, is not needed.
+    fn descriptor_at_once(&self) -> Result<BorrowedFd<'_>> {
+        self.0.get_unchecked().map(AsFd::as_fd).ok_or_else(|| Error::Unavailable("it is a parent's connection".into()))
+    }
+
+    /// Sends all of it. `is_checked`: it was found usable just now. `sent` tells how much, also after a failure.
+    pub(super) fn send(&self, bytes: &[u8], is_checked: bool, sent: &mut usize, deadline: Instant) -> Result<()> {
+        let socket = if is_checked { self.descriptor_at_once()? } else { self.descriptor()? };
         while *sent < bytes.len() {
             match sys::send(socket, &bytes[*sent..]) {
                 Ok(count) => *sent += count,
@@ -72,7 +77,9 @@ impl Socket {
 
     /// Waits for bytes; also until `wake` is ready, and then there may be none.
     pub(super) fn wait(&self, wake: Option<BorrowedFd<'_>>, deadline: Instant) -> Result<()> {
-        sys::poll([Some(self.descriptor()?), wake], left(deadline));
+        // Whoever receives looks again. Only a wait for news may be a long one for nothing.
+        let socket = if wake.is_some() { self.descriptor()? } else { self.descriptor_at_once()? };
+        sys::poll([Some(socket), wake], left(deadline));
         Ok(())
     }
 

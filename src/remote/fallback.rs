@@ -16,14 +16,22 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// For the owner alone: the flags of a store elsewhere may be secret.
 const MODE: u32 = 0o600;
 
+/// Whether the file has flags: then a backend without any, and without a word that it should be so, is not believed.
+pub(super) fn has_flags(core: &Core) -> bool {
+    core.options.fallback_path.as_deref().is_some_and(|path| flags_of(core, path).is_ok_and(|flags| !flags.is_empty()))
+}
+
+fn flags_of(core: &Core, path: &Path) -> Result<Snapshot> {
+    let options = FileOptions::new().read_only(true).must_exist(true).max_bytes(core.options.max_bytes);
+    FileFlagStore::open_with(path, options)?.list_all()
+}
+
 /// Serves the flags of the file, if there is one, until the backend is reached; `false`: nothing is served.
 pub(super) fn serve(core: &Core, error: &Error) -> bool {
     let Some(path) = &core.options.fallback_path else {
         return false;
     };
-    let options = FileOptions::new().read_only(true).must_exist(true).max_bytes(core.options.max_bytes);
-    let flags = FileFlagStore::open_with(path, options).and_then(|file| file.list_all());
-    match flags.and_then(|flags| core.install_fallback(flags)) {
+    match flags_of(core, path).and_then(|flags| core.install_fallback(flags)) {
         Ok(()) => {
             tracing::warn!("{error}: the flags of {} are served until the backend is reached", path.display());
             true

@@ -114,6 +114,13 @@ impl Health {
         self.set_state(State::Lost);
     }
 
+    /// There are flags now.
+    pub(super) fn can_serve(&self) {
+        if self.state() == State::Lost {
+            self.set_state(State::Stale);
+        }
+    }
+
     /// The fallback file serves.
     pub(super) fn fall_back(&self) {
         self.is_lost.store(true, SeqCst);

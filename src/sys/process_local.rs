@@ -48,6 +48,12 @@ impl<T: AsFd + IntoRawFd> ProcessLocal<T> {
         self.owner.as_ref().filter(|owner| self.is_ours(owner))
     }
 
+    /// The same without looking whether the host has closed or replaced it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn get_unchecked(&self) -> Option<&T> {
+        self.owner.as_ref().filter(|_| self.generation.is_current())
+    }
+
     /// The same, to be changed.
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.get()?;

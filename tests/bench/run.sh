@@ -4,6 +4,7 @@
 #   --quick     a smoke run of a few seconds; its numbers mean nothing (with --growth: no picture)
 #   --growth    instead: how cost grows, to target/bench/growth.json and as a picture to tests/bench/growth.svg
 #   --checks    instead: the rows of flag checks, as a picture to tests/bench/checks.svg too
+#   --redis     instead: the rows of Redis, with a library that has it, to target/bench/redis.json
 #   --rows 4,7  only these rows
 #   --dir DIR   where the files are made, in a directory that is removed afterwards (default: below target/)
 # YYJSON_DIR: a directory with yyjson.c and yyjson.h, to compare with where yyjson is no package.
@@ -12,13 +13,14 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
-checks='' dir='' growth='' quick='' rows=''
+checks='' dir='' growth='' quick='' redis='' rows=''
 while [ $# -gt 0 ]; do
     case $1 in
     --checks) checks=yes rows='--rows 1,4,5,6'; shift ;;
     --dir) dir=$2; shift 2 ;;
     --growth) growth=yes; shift ;;
     --quick) quick=--quick; shift ;;
+    --redis) redis=yes; shift ;;
     --rows) rows="--rows $2"; shift 2 ;;
     *) echo "run.sh: no such option: $1" >&2; exit 2 ;;
     esac
@@ -26,8 +28,9 @@ done
 
 # What Debian calls it, and what pkg-config calls it.
 missing=()
-for pair in libsqlite3-dev:sqlite3 liblmdb-dev:lmdb libglib2.0-dev:glib-2.0 libjansson-dev:jansson \
-    libcjson-dev:libcjson; do
+libraries=(libsqlite3-dev:sqlite3 liblmdb-dev:lmdb libglib2.0-dev:glib-2.0 libjansson-dev:jansson libcjson-dev:libcjson)
+[ -z "$redis" ] || libraries=()
+for pair in "${libraries[@]}"; do
     pkg-config --exists "${pair#*:}" 2>/dev/null || missing+=("${pair%:*}")
 done
 for pair in gcc:cc pkg-config:pkg-config python3:python3 binutils:strip; do
@@ -50,9 +53,15 @@ fi
 
 target=$(cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+plain=()
 if [ -z "${FLAGSTORE_LIB_DIR:-}" ]; then
     cargo build --release --quiet --manifest-path "$root/Cargo.toml"
     FLAGSTORE_LIB_DIR=$target/release
+    if [ -n "$redis" ]; then
+        cargo build --release --features redis --quiet --manifest-path "$root/Cargo.toml" --target-dir "$target/redis"
+        plain=(--plain "$target/release/libflagstore.so")
+        FLAGSTORE_LIB_DIR=$target/redis/release
+    fi
 fi
 [ -e "$FLAGSTORE_LIB_DIR/libflagstore.so.0.2" ] || ln -sf libflagstore.so "$FLAGSTORE_LIB_DIR/libflagstore.so.0.2"
 export LD_LIBRARY_PATH="$FLAGSTORE_LIB_DIR${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
@@ -79,6 +88,42 @@ compile() { # NAME FILE...: with what every program of the benchmark shares
     cc -std=gnu11 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $yyjson -I"$root/include" -I"$here" \
         "$here"/{common,measure,report,data}.c "$@" -o "$out/$name" \
         $(pkg-config --cflags $peers) -L"$FLAGSTORE_LIB_DIR" -lflagstore $(pkg-config --libs $peers) -lpthread
+}
+
+# What no other process can disturb.
+count_instructions() { # count_instructions WHAT PROGRAM ARGUMENTS...
+    local calls counted
+    calls=$(valgrind --tool=callgrind --collect-atstart=no --callgrind-out-file=/dev/null "${@:2}" 2>"$out/callgrind")
+    counted=$(sed -n 's/.*Collected : //p' "$out/callgrind")
+    echo "$1, 1 000 flags: $((counted / calls)) instructions a call"
+}
+have_callgrind() {
+    if command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ]; then return; fi
+    echo "instructions are not counted: valgrind is not installed"
+    return 1
+}
+
+# The rows of Redis, on a server of their own. Which of its programs row 15 and the others run, see redis_*.c.
+redis_rows() {
+    if ! command -v redis-server >/dev/null || ! pkg-config --exists hiredis; then
+        echo "the rows of Redis are left out: needs redis-server and hiredis (Debian: redis-server, libhiredis-dev)"
+        [ "${FLAGSTORE_TESTS:-}" != all ]
+        return
+    fi
+    peers=hiredis yyjson='' compile redis "$here"/redis*.c -ldl
+    # shellcheck disable=SC2086  # several words, or none
+    "$out/redis" --dir "$files" --scripts "$here" --json "$out/redis.json" "${plain[@]}" $quick $1
+}
+
+redis_instructions() {
+    local names=(15:0:"get + free, FRESH" 15:1:"hiredis HGET + free" 16:0:"set, FRESH" 16:1:"hiredis EVALSHA for it"
+        16:2:"guarded commit" 16:3:"hiredis EVALSHA for it" 18:0:"get_bool, WATCHED" 18:1:"memory get_bool") name row number
+    for name in "${names[@]}"; do
+        IFS=: read -r row number name <<<"$name"
+        mkdir -p "$files/$row-$number"
+        count_instructions "$name" "$out/redis" --dir "$files/$row-$number" --scripts "$here" --rows "$row" \
+            --instructions "$number"
+    done
 }
 
 # What row 14 runs, where a language is installed.
@@ -108,6 +153,12 @@ if [ -n "$growth" ]; then
     exit
 fi
 
+if [ -n "$redis" ]; then
+    redis_rows "$rows"
+    [ -n "$quick$rows" ] || ! have_callgrind || redis_instructions
+    exit
+fi
+
 compile bench "$here"/{bench,bare,memory,read,parsers,write,list,databases,group,library,process,bindings}.c
 cc -std=gnu11 -O2 -Wall -Wextra -Werror "$here/load.c" -o "$out/load" -ldl
 # shellcheck disable=SC2046
@@ -120,16 +171,17 @@ python3 -m json.tool "$out/bench.json" >/dev/null
 echo "as JSON: $out/bench.json"
 [ -z "$checks" ] || [ -n "$quick" ] || "$python" "$here/checks.py" "$out/bench.json" "$here/checks.svg"
 
-# What no other process can disturb: the calls of rows 1 and 3 in instructions, with the loop around them.
-if command -v valgrind >/dev/null && [ -e /usr/include/valgrind/callgrind.h ]; then
+# The calls of rows 1 and 3 in instructions, with the loop around them.
+if have_callgrind; then
     compile instructions "$here/instructions.c"
     for row in "get_bool memory" "get_int64 memory" "get memory" "get_bool watched"; do
         read -r call store <<<"$row"
-        calls=$(valgrind --tool=callgrind --collect-atstart=no --callgrind-out-file=/dev/null \
-            "$out/instructions" "$call" "$store" 2>"$out/callgrind")
-        counted=$(sed -n 's/.*Collected : //p' "$out/callgrind")
-        echo "$store $call, 1 000 flags: $((counted / calls)) instructions a call"
+        count_instructions "$store $call" "$out/instructions" "$call" "$store"
     done
-else
-    echo "instructions are not counted: valgrind is not installed"
+fi
+
+# The rows of Redis in short, if the library that is shipped is here and has it.
+if [ -n "$quick" ] && [ -z "$rows" ] && [ -n "${FLAGSTORE_SHIPPED:-}" ]; then
+    export LD_LIBRARY_PATH=$FLAGSTORE_SHIPPED
+    redis_rows ""
 fi

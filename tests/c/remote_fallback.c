@@ -85,6 +85,25 @@ static void it_is_read_while_the_backend_is_not_reached(void) {
     }
 }
 
+/* The file is of a process before this one: a backend that has lost its flags since looks like one that never had any. */
+static void it_is_not_emptied_by_a_backend_that_may_be_lost(void) {
+    struct engine *engine = new_engine();
+    struct backend *backend = new_backend(engine);
+    flagstore_remote_options_t options = with_fallback();
+    put(FLAGS_FILE, "{\"flag\": 1}");
+    FAULT(backend, OP_LOAD, is_half, 1);
+    options.open_timeout_ms = 60;
+    flagstore_t *store = open_table(table_of(backend), options);
+    CHECK(state_of(store).state >= FLAGSTORE_STATE_FALLBACK); /* or LOST, once it has looked again */
+    CHECK(reads_as(store, "flag", "1"));
+    FAULT(backend, OP_LOAD, is_half, 0); /* now it says that it is empty */
+    CHECK_EVENTUALLY(reads_as(store, "flag", NULL));
+    CHECK_INT(FLAGSTORE_STATE_LIVE, state_of(store).state);
+    CHECK_EVENTUALLY(file_reads_as("{}"));
+    end_backend(backend, store);
+    free_engine(engine);
+}
+
 static void without_a_file_the_open_fails(void) {
     static const char *const files[] = {NULL, "{\"flag\": ", "[]"};
     for (size_t i = 0; i < COUNT(files); i++) {
@@ -203,6 +222,7 @@ int main(void) {
     RUN(what_is_live_is_kept_for_the_owner_alone);
     RUN(the_file_appears_whole);
     RUN(it_is_read_while_the_backend_is_not_reached);
+    RUN(it_is_not_emptied_by_a_backend_that_may_be_lost);
     RUN(without_a_file_the_open_fails);
     RUN(a_corrupt_file_is_left_alone_and_told_once);
     RUN(what_is_not_live_is_not_kept);

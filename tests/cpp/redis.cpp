@@ -198,6 +198,25 @@ void a_user_his_password_and_a_file_with_it() {
     cli("ACL DELUSER " + user);
 }
 
+void tls_with_certificates_of_both_sides() {
+    const std::string url(std::getenv("FLAGSTORE_REDIS_TLS")), of(std::getenv("FLAGSTORE_REDIS_CERTIFICATES"));
+    redis_options right = check::in_hash(check::new_hash(), FLAGSTORE_READ_FRESH);
+    right.tls_ca_file = of + "/ca.pem";
+    right.tls_cert_file = of + "/client.pem";
+    right.tls_key_file = of + "/client.key";
+    right.tls_server_name = "flags.test";
+    store::redis(url, right).set("key", 1);
+    CHECK_EQUAL(1, opened(right.hash, FLAGSTORE_READ_FRESH).get("key", 0));
+    redis_options other_name(right), no_name(right), other_ca(right), no_certificate(right);
+    other_name.tls_server_name = "other.test";
+    no_name.tls_server_name.clear();
+    other_ca.tls_ca_file = right.tls_cert_file;
+    no_certificate.tls_cert_file.clear();
+    no_certificate.tls_key_file.clear();
+    for (const redis_options &wrong : {other_name, no_name, other_ca, no_certificate})
+        CHECK_THROWS(FLAGSTORE_BACKEND, "", store::redis(url, wrong).get("key"));
+}
+
 void other_options() {
     redis_options options = check::in_hash(check::new_hash(), FLAGSTORE_READ_FRESH);
     options.connections = options.wait_replicas = 1;
@@ -249,6 +268,7 @@ static const promise ON_REDIS[] = {
     PROMISE(layers_over_it),
     PROMISE(what_has_vanished_is_not_believed_to_be_empty),
     PROMISE(a_user_his_password_and_a_file_with_it),
+    PROMISE(tls_with_certificates_of_both_sides),
     PROMISE(other_options),
     PROMISE(a_child_of_fork_uses_what_it_inherits),
 };

@@ -78,7 +78,8 @@ for compiler in $compilers; do
     program "$compiler" c++11 "$work/mixed" "$here/mixed.cpp" "$work/mixed17.o"
 done
 
-# The same with an older library, which has no function to open a store on Redis. (One with Redis would be asked for it.)
+# The same with an older library, which has no function to open a store on Redis. (One with Redis would be asked for
+# it.)
 case $("$work/redis" 2>/dev/null) in
 *"without Redis"*)
     mkdir "$work/older"

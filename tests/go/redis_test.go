@@ -207,7 +207,8 @@ func TestRedisThatIsNotThere(t *testing.T) {
 func TestRedisTellsWhatPeopleChange(t *testing.T) {
 	needRedis(t)
 	hash := newHash()
-	fresh, store := openRedis(t, redisURL, inHash(hash, flagstore.Fresh)), openRedis(t, redisURL, inHash(hash, flagstore.Watched))
+	fresh := openRedis(t, redisURL, inHash(hash, flagstore.Fresh))
+	store := openRedis(t, redisURL, inHash(hash, flagstore.Watched))
 	calls := make(chan change, 100)
 	watch, err := store.WatchAll(told(calls))
 	must(t, err)
@@ -348,5 +349,28 @@ func TestRedisOtherOptions(t *testing.T) {
 	_, err = openRedis(t, redisURL, flagstore.RedisOptions{SentinelMaster: "flags"}).Get("key")
 	if err == nil {
 		t.Error("a server that is no Sentinel is taken for one")
+	}
+}
+
+func TestRedisByTLSWithCertificatesOfBothSides(t *testing.T) {
+	needRedis(t)
+	url, certificates := os.Getenv("FLAGSTORE_REDIS_TLS"), os.Getenv("FLAGSTORE_REDIS_CERTIFICATES")
+	right := inHash(newHash(), flagstore.Fresh)
+	right.TLSCAFile = filepath.Join(certificates, "ca.pem")
+	right.TLSCertFile = filepath.Join(certificates, "client.pem")
+	right.TLSKeyFile = filepath.Join(certificates, "client.key")
+	right.TLSServerName = "flags.test"
+	must(t, openRedis(t, url, right).Set("key", raw("1")))
+	expectJSON(t, openRedis(t, redisURL, inHash(right.Hash, flagstore.Fresh)), "key", "1")
+	for what, change := range map[string]func(*flagstore.RedisOptions){
+		"another name": func(o *flagstore.RedisOptions) { o.TLSServerName = "other.test" },
+		"no name":      func(o *flagstore.RedisOptions) { o.TLSServerName = "" },
+		"another CA":   func(o *flagstore.RedisOptions) { o.TLSCAFile = o.TLSCertFile },
+		"no client's":  func(o *flagstore.RedisOptions) { o.TLSCertFile, o.TLSKeyFile = "", "" },
+	} {
+		wrong := right
+		change(&wrong)
+		_, err := openRedis(t, url, wrong).Get("key")
+		expectCode(t, what, err, flagstore.Backend)
 	}
 }

@@ -53,5 +53,5 @@ else
     [ "${FLAGSTORE_TESTS:-}" != all ] || exit 1
 fi
 echo "go: the contract on each kind of store, errors, file options, snapshots, batches, changes, contexts, closing," \
-    "backends with and without options, Redis or its absence, layers, 64 goroutines, leaks, examples; once more with -race; without cgo; by" \
-    "pkg-config"
+    "backends with and without options, Redis or its absence, layers, 64 goroutines, leaks, examples; once more with" \
+    "-race; without cgo; by pkg-config"

@@ -1,5 +1,6 @@
-"""The Redis that tests may use: that of tests/redis/bindings.sh, whose URL is FLAGSTORE_REDIS. Without the feature in the
-library there is nothing to test on one; with it a server that is missing is skipped, loudly."""
+"""The Redis that tests may use: that of tests/redis/bindings.sh, whose URL is FLAGSTORE_REDIS, with TLS
+FLAGSTORE_REDIS_TLS. Without the feature in the library there is nothing to test on one; with it a server that is
+missing is skipped, loudly."""
 import os
 import re
 import subprocess
@@ -10,6 +11,8 @@ import flagstore
 import tools
 
 URL = os.environ.get("FLAGSTORE_REDIS", "")
+TLS_URL = os.environ.get("FLAGSTORE_REDIS_TLS", "")
+CERTIFICATES = os.environ.get("FLAGSTORE_REDIS_CERTIFICATES", "")
 IS_BUILT = flagstore.has_feature("redis")
 PATIENT = {"call_timeout": 60, "open_timeout": 60, "spread": 0, "retry_max": 0.02}
 if URL and not IS_BUILT:

@@ -102,7 +102,8 @@ class RedisOptions(RedisCase):
         taken, url = closed_port()
         self.addCleanup(taken.close)
         store = self.closed_later(Store.redis(url))  # it does not connect
-        for call in [lambda: store.get("key"), lambda: store.set("key", 1), lambda: len(store), lambda: store.update(a=1)]:
+        for call in [lambda: store.get("key"), lambda: store.set("key", 1), lambda: len(store),
+                     lambda: store.update(a=1)]:
             with self.fails(flagstore.UNAVAILABLE):
                 call()
         with self.fails(flagstore.UNAVAILABLE):
@@ -211,6 +212,18 @@ class OnRedis(RedisCase):
             with self.fails(flagstore.BACKEND, "WRONGPASS") as caught:
                 store.get("by")
             self.assertNotIn(SECRET, repr(caught.exception) + repr(store))
+
+    def test_tls_with_certificates_of_both_sides(self):
+        ca, cert, key = (Path(redis_server.CERTIFICATES, name) for name in ["ca.pem", "client.pem", "client.key"])
+        right = {"hash": self.name, "tls_ca_file": ca, "tls_cert_file": cert, "tls_key_file": key,
+                 "tls_server_name": "flags.test", **redis_server.PATIENT}
+        store = self.closed_later(Store.redis(redis_server.TLS_URL, **right))
+        store["key"] = 1
+        self.assertEqual(self.redis(self.name)["key"], 1)
+        for wrong in [{"tls_server_name": "other.test"}, {"tls_server_name": None}, {"tls_ca_file": cert},
+                      {"tls_cert_file": None, "tls_key_file": None}]:
+            with self.subTest(wrong=wrong), self.fails(flagstore.BACKEND):
+                self.closed_later(Store.redis(redis_server.TLS_URL, **{**right, **wrong})).get("key")
 
     def test_replicas_that_do_not_confirm(self):
         store = self.redis(self.name, wait_replicas=1, wait=0.02)

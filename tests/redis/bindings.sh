@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The tests of stores on Redis through C++, Go, Ruby and Python, on a Redis of its own: the contract of each language with
-# Redis as a kind of store, what is special there, the workers of the fault tests, and the examples of the documents. Needs redis-server and redis-cli,
-# FLAGSTORE_INCLUDE_DIR, and in FLAGSTORE_LIB_DIR a library with the feature "redis", also as libflagstore.so.0.2.
+# The tests of stores on Redis through C++, Go, Ruby and Python, on a Redis of its own: the contract of each language
+# with Redis as a kind of store, what is special there, the workers of the fault tests, and the examples of
+# include/redis.md. Needs redis-server, redis-cli and openssl, FLAGSTORE_INCLUDE_DIR, and in FLAGSTORE_LIB_DIR a library
+# with the feature "redis", also as libflagstore.so.0.2.
+# shellcheck disable=SC2317  # the functions are called by their names
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 : "${FLAGSTORE_LIB_DIR:?is not set}" "${FLAGSTORE_INCLUDE_DIR:?is not set}"
@@ -15,7 +17,7 @@ missing() { # missing PROGRAM...: says that one is not installed, and fails if n
     done
     return 1
 }
-! missing redis-server redis-cli || exit 0
+! missing redis-server redis-cli openssl || exit 0
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/flagstore-redis.XXXXXX")
 server=
@@ -29,17 +31,38 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' HUP INT TERM
 
+# Certificates of an authority of this test's own: the server's, for flags.test and no address, and a client's.
+new_certificate() { # new_certificate NAME OPTION...
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$1.key" -subj "/CN=$1" "${@:2}" 2>>said ||
+        { cat said >&2; return 1; }
+}
+certificates() {
+    export FLAGSTORE_REDIS_CERTIFICATES=$work/certificates
+    mkdir "$FLAGSTORE_REDIS_CERTIFICATES"
+    cd "$FLAGSTORE_REDIS_CERTIFICATES"
+    local name
+    new_certificate ca -x509 -days 2 -out ca.pem
+    printf 'basicConstraints = CA:FALSE\nsubjectAltName = DNS:flags.test\n' >leaf
+    for name in server client; do
+        new_certificate $name -out $name.csr
+        openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile leaf -out $name.pem \
+            2>>said || { cat said >&2; return 1; }
+    done
+    cd "$root"
+}
+
 # Whose port is taken ends at once: then it is another.
 start_server() {
-    local port
+    local port of=$FLAGSTORE_REDIS_CERTIFICATES
     for _ in $(seq 50); do
-        port=$((20000 + RANDOM % 12000))
-        redis-server --port "$port" --bind 127.0.0.1 --dir "$work" --save '' --appendonly no --databases 16 \
-            --logfile "$work/log" &
+        port=$((20000 + RANDOM % 6000 * 2))
+        redis-server --port "$port" --tls-port $((port + 1)) --bind 127.0.0.1 --dir "$work" --save '' --appendonly no \
+            --databases 16 --logfile "$work/log" --tls-ca-cert-file "$of/ca.pem" --tls-cert-file "$of/server.pem" \
+            --tls-key-file "$of/server.key" &
         server=$!
         while kill -0 "$server" 2>/dev/null; do
             if redis-cli -p "$port" INFO server 2>/dev/null | tr -d '\r' | grep -qx "process_id:$server"; then
-                export FLAGSTORE_REDIS=redis://127.0.0.1:$port
+                export FLAGSTORE_REDIS=redis://127.0.0.1:$port FLAGSTORE_REDIS_TLS=rediss://127.0.0.1:$((port + 1))
                 return
             fi
             sleep 0.02
@@ -50,6 +73,7 @@ start_server() {
     cat "$work/log" >&2
     return 1
 }
+certificates
 start_server
 
 cpp() {
@@ -64,9 +88,10 @@ cpp() {
 
 # go with what cgo needs; its cache does not look into a C header: hence the sum.
 with_go() {
-    CGO_ENABLED=1 CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" GOPROXY=off GOTOOLCHAIN=local \
-        CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_SUM=$(cksum <"$FLAGSTORE_INCLUDE_DIR/flagstore.h" | tr ' ' _)" \
-        go "$@"
+    local header
+    header=$(cksum <"$FLAGSTORE_INCLUDE_DIR/flagstore.h" | tr ' ' _)
+    CGO_ENABLED=1 CGO_CFLAGS="'-I$FLAGSTORE_INCLUDE_DIR' -DFLAGSTORE_HEADER_SUM=$header" \
+        CGO_LDFLAGS="'-L$FLAGSTORE_LIB_DIR'" GOPROXY=off GOTOOLCHAIN=local go "$@"
 }
 
 go_() {
@@ -96,13 +121,13 @@ python() {
     "$root/tests/python/run.sh" -k Redis -k test_redis 2>&1
 }
 
-# The examples of include/README.md, here on this server.
+# The examples of include/redis.md, here on this server.
 documents() {
     ! missing c++ go cc ruby python3 || return 0
     local here="$work/documents" kind
     mkdir -p "$here/shop"
     for kind in cpp go rb py out; do
-        awk -v "name=redis.$kind" '/^```/ { on = $2 == name; next } on' "$root/include/README.md" |
+        awk -v "name=redis.$kind" '/^```/ { on = $2 == name; next } on' "$root/include/redis.md" |
             sed "s#redis://localhost#$FLAGSTORE_REDIS#" >"$here/redis.$kind"
         [ -s "$here/redis.$kind" ]
     done
@@ -137,5 +162,8 @@ for job in $jobs; do
     wait "${job%:*}" || status=1
     cat "$work/${job#*:}.out"
 done
-[ $status = 0 ] || { echo "tests/redis/bindings.sh failed; the server's log ends with:" >&2; tail -n 5 "$work/log" >&2; }
+if [ $status != 0 ]; then
+    echo "tests/redis/bindings.sh failed; the server's log ends with:" >&2
+    tail -n 5 "$work/log" >&2
+fi
 exit $status

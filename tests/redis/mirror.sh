@@ -99,8 +99,14 @@ if ! command -v redis-server >/dev/null || ! command -v redis-cli >/dev/null; th
     exit
 fi
 port=$((20000 + RANDOM % 20000))
-printf '%s\n' 'user default on nopass ~* &* +@all' 'user reader on >geheim ~* &* +@read +@connection +@pubsub +@transaction' \
-    'user writer on >geheim ~* &* +@all' >"$work/users"
+# Users with the rights that the README tells.
+{
+    echo 'user default on nopass ~* &* +@all'
+    awk '/^```/ { on = $2 == "acl"; next } on' "$root/README.md" | tr -s '\n ' ' ' |
+        sed 's/ACL SETUSER/\nuser/g; s/>PASSWORD/>geheim/g'
+    echo
+} | grep user >"$work/users"
+[ "$(grep -c '^user [a-z]* on ' "$work/users")" = 3 ] || fail "the README has no rights of users: $(cat "$work/users")"
 cli() { redis-cli -s "$work/socket" "$@"; }
 start_server() { # with what it had when it was killed
     for _ in $(seq 100); do
@@ -174,7 +180,7 @@ tells 1 "^flagctl: $url is reached\$"
 
 expect 0 '{"dark-mode":true,"starts":1}' stores "$url"
 holds '{"dark-mode":true,"starts":1}'
-expect 0 '{"dark-mode":true,"starts":2}' stores "$url"
+expect 0 '{"dark-mode":true,"starts":2}' stores "redis://writer:geheim@127.0.0.1:$port"
 holds '{"dark-mode":true,"starts":2}'
 cli HSET flagstore starts 3 name '"Zo\u00eb"' >/dev/null # by hand
 holds '{"dark-mode":true,"name":"Zoë","starts":3}'
@@ -284,6 +290,8 @@ mirror --user reader --password-file "$work/password" "$url" flags.json
 tells 1 "^flagctl: $url is not reached yet, flags.json stays as it is: .*WRONGPASS"
 printf 'geheim\n' >"$work/password" # it is read at each connect
 holds '{"n":100}'
+cli HSET flagstore n 101 >/dev/null # the rights are enough to hear of it
+holds '{"n":101}'
 until_ "the password is hidden" hidden
 ends TERM
 (umask 077 && FLAGSTORE_REDIS_PASSWORD=geheim expect 0 "flagctl: $url is reached" \

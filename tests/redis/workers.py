@@ -16,8 +16,8 @@ checks = 0
 
 def compile_c(folder):
     program = os.path.join(folder, "worker")
-    subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-I" + INCLUDE_DIR, os.path.join(HERE, "worker.c"), "-o", program,
-                    "-L" + LIB_DIR, "-lflagstore", "-lpthread", "-Wl,-rpath," + LIB_DIR], check=True)
+    subprocess.run(["cc", "-std=c99", "-D_GNU_SOURCE", "-I" + INCLUDE_DIR, os.path.join(HERE, "worker.c"),
+                    "-o", program, "-L" + LIB_DIR, "-lflagstore", "-lpthread", "-Wl,-rpath," + LIB_DIR], check=True)
     return program
 
 

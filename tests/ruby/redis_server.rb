@@ -4,8 +4,8 @@ require "open3"
 require "securerandom"
 require_relative "engine"
 
-# The Redis that tests may use: that of tests/redis/bindings.sh, whose URL is FLAGSTORE_REDIS. Without the feature in the
-# library there is nothing to test on one; with it a server that is missing is a skip.
+# The Redis that tests may use: that of tests/redis/bindings.sh, whose URL is FLAGSTORE_REDIS. Without the feature in
+# the library there is nothing to test on one; with it a server that is missing is a skip.
 module RedisServer
   URL = ENV.fetch("FLAGSTORE_REDIS", "")
 

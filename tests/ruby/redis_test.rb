@@ -74,7 +74,8 @@ class LibraryWithoutRedisTest < Minitest::Test
 
   def test_the_options_are_laid_out_as_in_the_header
     folder = ENV["FLAGSTORE_INCLUDE_DIR"] || File.expand_path("../../include", __dir__)
-    struct = File.read(File.join(folder, "flagstore.h"))[/\A.*?^} flagstore_redis_options_t;/m][/.*typedef struct \{(.*)/m, 1]
+    header = File.read(File.join(folder, "flagstore.h"))
+    struct = header[/\A.*?^} flagstore_redis_options_t;/m][/.*typedef struct \{(.*)/m, 1]
     declared = struct.gsub(%r{/\*.*?\*/}m, "").scan(/([a-z_0-9 ]+?[ *]+)([a-z_]+);/)
     word = FFI::Type::POINTER.size
     at = 0
@@ -113,7 +114,7 @@ class RedisOptionsTest < Minitest::Test
   def test_files_that_are_not_there_are_an_error
     missing = File.join(@directory, "missing.pem")
     [{ tls_ca_file: missing }, { tls_cert_file: Pathname(missing), tls_key_file: missing }].each do |options|
-      refused(Error::Io, missing) { Flagstore.redis("rediss://127.0.0.1:1", read_mode: :watched, **options) { |s| s["key"] } }
+      refused(Error::Io, missing) { Flagstore.redis("rediss://127.0.0.1:1", read_mode: :watched, **options) }
     end
   end
 
@@ -194,7 +195,8 @@ class RedisTest < Minitest::Test
     eventually("the change is seen") { store["key"] == 1 }
     store["key"] = 2
     memory["key"] = 3
-    assert_equal [3, 2, "2", :tracked], [store["key"], below["key"], RedisServer.cli("HGET", @hash, "key"), store.status.push]
+    assert_equal [3, 2, "2"], [store["key"], below["key"], RedisServer.cli("HGET", @hash, "key")]
+    assert_equal :tracked, store.status.push
   end
 
   def test_what_has_vanished_is_not_believed_to_be_empty
@@ -234,6 +236,19 @@ class RedisTest < Minitest::Test
     end
   ensure
     RedisServer.cli("ACL", "DELUSER", user) if user
+  end
+
+  def test_tls_with_certificates_of_both_sides
+    certificates = Pathname(ENV.fetch("FLAGSTORE_REDIS_CERTIFICATES"))
+    right = { hash: @hash, tls_ca_file: certificates / "ca.pem", tls_cert_file: certificates / "client.pem",
+              tls_key_file: (certificates / "client.key").to_s, tls_server_name: "flags.test", **Engine::PATIENT }
+    url = ENV.fetch("FLAGSTORE_REDIS_TLS")
+    closed_later(Flagstore.redis(url, **right))["key"] = 1
+    assert_equal 1, redis["key"]
+    [{ tls_server_name: "other.test" }, { tls_server_name: nil }, { tls_ca_file: right[:tls_cert_file] },
+     { tls_cert_file: nil, tls_key_file: nil }].each do |wrong|
+      refused(Error::Backend) { closed_later(Flagstore.redis(url, **right, **wrong))["key"] }
+    end
   end
 
   def test_replicas_that_do_not_confirm
@@ -278,12 +293,16 @@ class RedisTest < Minitest::Test
 
   def test_a_program_ends_with_open_stores
     library = File.expand_path("../../include/ruby/lib/flagstore", __dir__)
-    said, status = Open3.capture2e("timeout", "60", RbConfig.ruby, "-w", "-r", library, "-e", <<~'RUBY', RedisServer::URL, @hash)
-      stores = %i[fresh checked watched].map { |mode| Flagstore.redis(ARGV[0], hash: ARGV[1], read_mode: mode, call_timeout: 60, open_timeout: 60) }
+    program = <<~'RUBY'
+      url, hash = ARGV
+      options = { hash: hash, call_timeout: 60, open_timeout: 60 }
+      stores = %i[fresh checked watched].map { |mode| Flagstore.redis(url, read_mode: mode, **options) }
       stores[2].watch { |*| nil }
       Flagstore.layered([Flagstore.memory, stores[2]])
       stores[1]["key"] = 1
     RUBY
+    ruby = [RbConfig.ruby, "-w", "-r", library, "-e", program, RedisServer::URL, @hash]
+    said, status = Open3.capture2e("timeout", "60", *ruby)
     assert_equal ["", true], [said, status.success?]
   end
 end

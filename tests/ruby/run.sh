@@ -26,4 +26,5 @@ for program in ./*_test.rb; do
     fi
 done
 echo "ruby: the contract on each kind of store through the ffi gem and through Fiddle, changes, encodings, interrupts," \
-    "backends with options, Redis or its absence, layers, signals, threads, fork, servers, the gem and its types, Flipper"
+    "backends with options, Redis or its absence, layers, signals, threads, fork, servers, the gem and its types," \
+    "Flipper"

@@ -56,8 +56,8 @@ class Store(Handle, collections.abc.MutableMapping[str, Any]):
     """Flag keys to JSON values: a mapping, whose every single call is atomic for all threads and processes.
 
     Open one with Store.memory, Store.file, Store.redis, Store.layered, open_backend or open_remote; close it, or use it
-    as a context manager. Keys and JSON texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call that fails
-    raises a FlagstoreError. An empty store is true, and a store equals itself only.
+    as a context manager. Keys and JSON texts are str, or bytes that hold UTF-8; anything else is a TypeError. A call
+    that fails raises a FlagstoreError. An empty store is true, and a store equals itself only.
     """
 
     _tries: Optional[int] = 1  # how often a change asks for the lock; None: for ever

@@ -6,8 +6,8 @@ module Flagstore
   #   Flagstore.redis("redis://localhost", read_mode: :watched) { |flags| flags.get_bool("dark-mode", false) }
   #
   # Only :watched connects now. Error::NotImplemented if the library was built without Redis (see Flagstore.feature?),
-  # Error::Unavailable if the first flags of :watched do not come in time, Error::Backend with the words of a server that
-  # refuses. No message has a password. A store that was opened before a fork serves parent and children.
+  # Error::Unavailable if the first flags of :watched do not come in time, Error::Backend with the words of a server
+  # that refuses. No message has a password. A store that was opened before a fork serves parent and children.
   # @param url [String] redis://[USER[:PASSWORD]@]HOST[:6379][/DATABASE], rediss:// for TLS, or
   #   redis+unix:///PATH/OF/SOCKET[?db=DATABASE]
   # @param hash [String, nil] the name of the hash; nil: "flagstore"
@@ -18,10 +18,11 @@ module Flagstore
   # @param tls_cert_file [String, Pathname, nil] PEM, what the server wants to see
   # @param tls_key_file [String, Pathname, nil] PEM, its key
   # @param tls_server_name [String, nil] whose certificate the server must have; nil: the host's
-  # @param sentinel_master [String, nil] the name of the primary that the Sentinels know whom the URL names, separated by
-  #   commas; user and password in the URL are then theirs
+  # @param sentinel_master [String, nil] the name of the primary that the Sentinels know whom the URL names, separated
+  #   by commas; user and password in the URL are then theirs
   # @param connections [Integer] how many there are for reads and changes at most; 0: 4
-  # @param wait_replicas [Integer] a change that so many replicas have not confirmed is Error::NotDurable, though it is made
+  # @param wait_replicas [Integer] a change that so many replicas have not confirmed is Error::NotDurable, though it is
+  #   made
   # @param wait [Numeric, nil] within so many seconds; nil: 0.1
   # @param options those of Flagstore.remote
   # @yield [Store] which is closed when the block ends

@@ -1,0 +1,205 @@
+/* Rows 20 and 21: many WATCHED stores on one server: an outage, and a change that all of them read at about the same
+   time. They are in this process, so that their states can be looked at without disturbing them. */
+#include "redis.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { CLIENTS = 100, QUICK_CLIENTS = 20, LOST_MS = 30000, SILENCES = 10, OUTAGES = 3, CHANGES = 20, ASKED = 1 << 17 };
+
+/* ---- connects, counted: the library's calls of connect come here ---- */
+
+enum { THREADS = 1 << 16 };
+static atomic_uint connects[THREADS]; /* by thread id */
+static atomic_uint connects_in_all;
+
+int connect(int fd, const struct sockaddr *address, socklen_t len) {
+    atomic_fetch_add(&connects[(size_t)syscall(SYS_gettid) % THREADS], 1);
+    atomic_fetch_add(&connects_in_all, 1);
+    return (int)syscall(SYS_connect, fd, address, len);
+}
+
+static void forget_connects(void) {
+    memset(connects, 0, sizeof connects);
+    connects_in_all = 0;
+}
+
+/* The most of any thread but this one, whose connects are this program's own. */
+static unsigned most_connects(void) {
+    unsigned most = 0;
+    connects[(size_t)syscall(SYS_gettid) % THREADS] = 0;
+    for (size_t i = 0; i < THREADS; i++)
+        if (connects[i] > most) most = connects[i];
+    return most;
+}
+
+/* ---- the stores ---- */
+
+typedef struct {
+    flagstore_t *stores[CLIENTS];
+    size_t count;
+} fleet;
+
+static size_t clients(void) {
+    return config.quick ? QUICK_CLIENTS : CLIENTS;
+}
+
+static fleet open_fleet(const redis_server *server, const dataset *data, size_t count) {
+    fleet it = {.count = count};
+    for (size_t i = 0; i < count; i++)
+        it.stores[i] = redis_open(redis_tcp(server), redis_hash_of(data), FLAGSTORE_READ_WATCHED, 0, 0);
+    return it;
+}
+
+static void close_fleet(fleet *it) {
+    for (size_t i = 0; i < it->count; i++) flagstore_free(it->stores[i]);
+}
+
+static int32_t state_of(const flagstore_t *store) {
+    flagstore_status_t status = {.size = sizeof status};
+    flagstore_error_t *error = NULL;
+    flagstore_status(store, &status, &error);
+    must("status", error);
+    return status.state;
+}
+
+/* When the last of them came into that state; 1 ms is as good as it is looked at. */
+static double await_state(const fleet *it, int32_t state, const char *name) {
+    double end = now_ns() + LOST_MS * 1e6;
+    for (size_t i = 0; i < it->count; i++)
+        for (; state_of(it->stores[i]) != state; pause_ms(1))
+            if (now_ns() > end) die("after %d ms a store is still not %s", LOST_MS, name);
+    return now_ns();
+}
+
+/* ---- 20 ---- */
+
+static void report_silence(redis_server *server, const dataset *data) {
+    double stale[SILENCES], live[SILENCES];
+    size_t times = config.quick ? 1 : SILENCES;
+    uint32_t random = 2463534242;
+    fleet it = open_fleet(server, data, 1);
+    for (size_t i = 0; i < times; i++) {
+        pause_ms(next_random(&random) % 1000); /* anywhere between two heartbeats */
+        redis_stop(server);
+        double begin = now_ns();
+        stale[i] = await_state(&it, FLAGSTORE_STATE_STALE, "STALE") - begin;
+        redis_continue(server);
+        begin = now_ns();
+        live[i] = await_state(&it, FLAGSTORE_STATE_LIVE, "LIVE") - begin;
+    }
+    close_fleet(&it);
+    redis_against(20, "the server is silent: until STALE, median / 2 s", data->count, redis_quantile(stale, times, 0.5),
+                  2e9, false);
+    redis_against(20, "the server is silent: until STALE, the slowest / 2 s", data->count, redis_quantile(stale, times, 1),
+                  2e9, true);
+    redis_against(20, "it goes on: until LIVE, the slowest / 1.2 s", data->count, redis_quantile(live, times, 1), 1.2e9,
+                  true);
+}
+
+/* The server is away for three seconds: long enough for the longest delay between attempts. */
+static void report_outage(redis_server *server, const dataset *data) {
+    double back[OUTAGES], most[OUTAGES], each[OUTAGES], none[1] = {0};
+    size_t times = config.quick ? 1 : OUTAGES, count = clients();
+    fleet it = open_fleet(server, data, count);
+    redis_save(server);
+    for (size_t i = 0; i < times; i++) {
+        forget_connects();
+        redis_kill(server);
+        await_state(&it, FLAGSTORE_STATE_STALE, "STALE");
+        pause_ms(config.quick ? 1000 : 3000);
+        redis_restart(server);
+        double begin = now_ns();
+        back[i] = await_state(&it, FLAGSTORE_STATE_LIVE, "LIVE") - begin;
+        most[i] = most_connects();
+        each[i] = (double)connects_in_all / (double)count;
+    }
+    close_fleet(&it);
+    const char *what = text_of("server back: until %zu clients are LIVE / 1.2 s", count);
+    redis_against(20, what, data->count, redis_quantile(back, times, 1), 1.2e9, true);
+    double worst = redis_quantile(most, times, 1), typical = redis_quantile(each, times, 1);
+    none[0] = worst / 15;
+    report_values(20, "connects of one client, with 3 s of outage, the most / 15", data->count, "", worst, 15, none, 1,
+                  MOST(1));
+    none[0] = typical / 15;
+    report_values(20, "connects of a client, the average / 15", data->count, "", typical, 15, none, 1, NONE);
+}
+
+void redis_outage_row(redis_server *server) {
+    const dataset *data = dataset_of(1000);
+    redis_fill(server, data, redis_hash_of(data));
+    report_silence(server, data);
+    report_outage(server, data);
+}
+
+/* ---- 21 ---- */
+
+typedef struct {
+    redisContext *peer;
+    double *latencies;
+    atomic_size_t count;
+    atomic_bool asking, stop;
+} bystander;
+
+/* Asks every 0.1 ms or so while it shall. */
+static void *ask(void *argument) {
+    bystander *it = argument;
+    for (; !it->stop; pause_ms(0.1)) {
+        if (!it->asking || it->count == ASKED) continue;
+        double begin = now_ns();
+        freeReplyObject(redis_ask(it->peer, "HGET bystander flag"));
+        it->latencies[it->count] = now_ns() - begin;
+        it->count++;
+    }
+    return NULL;
+}
+
+/* Returns when all of them have the value. */
+static void await_value(const fleet *it, const char *key, int64_t value) {
+    double end = now_ns() + LOST_MS * 1e6;
+    for (size_t i = 0; i < it->count; i++)
+        for (; flagstore_get_int64(it->stores[i], key, -1, NULL) != value; pause_ms(1))
+            if (now_ns() > end) die("after %d ms a store has not seen a change", LOST_MS);
+}
+
+static void report_latencies(bystander *it, const char *what, size_t flags, bool limited) {
+    redis_against(21, what, flags, redis_quantile(it->latencies, it->count, 0.99), 2e6, limited);
+    it->count = 0;
+}
+
+void redis_herd_row(redis_server *server) {
+    const dataset *data = dataset_of(1000);
+    redis_fill(server, data, redis_hash_of(data));
+    bystander it = {.peer = redis_peer(server, false), .latencies = allocate(ASKED * sizeof(double))};
+    freeReplyObject(redis_ask(it.peer, "HSET bystander flag true"));
+    fleet watching = open_fleet(server, data, clients());
+    flagstore_t *store = redis_open(redis_tcp(server), redis_hash_of(data), FLAGSTORE_READ_FRESH, 0, PATIENT_MS);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, ask, &it)) die("pthread_create failed");
+    it.asking = true;
+    pause_ms(config.quick ? 100 : 2000);
+    it.asking = false;
+    report_latencies(&it, "(a bystander's HGET, nothing changes, of a hundred the slowest / 2 ms)", data->count, false);
+    for (int i = 0; i < (config.quick ? 3 : CHANGES); i++) {
+        flagstore_error_t *error = NULL;
+        it.asking = true;
+        flagstore_set_int64(store, "changes.made", i, &error);
+        must("set_int64", error);
+        await_value(&watching, "changes.made", i);
+        it.asking = false;
+        pause_ms(50);
+    }
+    const char *what = "a bystander's HGET while %zu clients read again, of a hundred / 2 ms";
+    report_latencies(&it, text_of(what, watching.count), data->count, true);
+    it.stop = true;
+    pthread_join(thread, NULL);
+    redisFree(it.peer);
+    flagstore_free(store);
+    close_fleet(&watching);
+    free(it.latencies);
+}
