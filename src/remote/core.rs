@@ -210,6 +210,8 @@ impl Core {
             let own_changes = self.own_changes.load(SeqCst);
             let seen = self.backend_revision();
             let removals = self.removals.before_read();
+            // Before and after the call, for a change of this store's own may come in between.
+            let may_be_empty = self.may_be_empty();
             let purpose = if self.is_watched() { Purpose::Follow } else { Purpose::Read };
             let result = self.calls.call(purpose, deadline, move |backend| match backend.load(seen) {
                 Err(Error::NotImplemented(_)) => Ok(Loaded::Flags(backend.list_all()?, 0)),
@@ -218,9 +220,8 @@ impl Core {
             // Lost is not empty, unless the backend says so.
             let is_gone = match &result {
                 Ok(Loaded::Flags(flags, 0)) => {
-                    flags.is_empty()
-                        && !removals
-                        && (!self.may_be_empty() || !self.is_read() && fallback::has_flags(self))
+                    let was_not_empty = !may_be_empty && !self.may_be_empty();
+                    flags.is_empty() && !removals && (was_not_empty || !self.is_read() && fallback::has_flags(self))
                 }
                 Ok(Loaded::Gone) => true,
                 _ => false,

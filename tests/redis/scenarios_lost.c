@@ -77,6 +77,35 @@ static void what_was_removed_is_empty(void) {
     flagstore_free(batch), flagstore_free(watched), flagstore_free(store);
 }
 
+static int is_over, failures;
+
+static void *read_nothing(void *store) {
+    while (!__atomic_load_n(&is_over, __ATOMIC_SEQ_CST))
+        if (code_of_get(store, "absent") != FLAGSTORE_OK) __atomic_add_fetch(&failures, 1, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* An answer that is older than the first flag, and comes after it, does not say that the flag has vanished. */
+static void the_first_flag_has_not_vanished(void) {
+    for (int i = 0; i < 30; i++) {
+        pthread_t thread;
+        CHECK_CLI("OK", "FLUSHALL");
+        flagstore_t *fresh = opened(FRESH), *watched = opened_lost(FLAGSTORE_LOST_FAIL);
+        is_over = failures = 0;
+        CHECK(pthread_create(&thread, NULL, read_nothing, fresh) == 0);
+        pause_a_millisecond();
+        SET(fresh, "flag", "1");
+        SET(watched, "other", "2");
+        CHECK_GET("2", watched, "other");
+        __atomic_store_n(&is_over, 1, __ATOMIC_SEQ_CST);
+        pthread_join(thread, NULL);
+        CHECK_INT(0, failures);
+        CHECK_EVENTUALLY(has(watched, "flag", "1"));
+        CHECK_INT(0, (long long)status_now(watched).reconnects);
+        flagstore_free(fresh), flagstore_free(watched);
+    }
+}
+
 /* What has vanished is not written over what is kept for the next start. */
 static void the_fallback_file_keeps_what_vanished(void) {
     flagstore_remote_options_t remote = far_options(WATCHED);
@@ -128,6 +157,7 @@ int main(void) {
     RUN(a_watched_store_keeps_what_vanished);
     RUN(a_fresh_store_does_not_take_vanished_for_empty);
     RUN(what_was_removed_is_empty);
+    RUN(the_first_flag_has_not_vanished);
     RUN(the_fallback_file_keeps_what_vanished);
     RUN(ended_connections_are_made_again);
     return check_summary("redis scenarios_lost");

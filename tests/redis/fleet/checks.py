@@ -1,4 +1,5 @@
 """What the fleet's tests say with: checks that are counted, and waits that end."""
+import concurrent.futures
 import time
 import traceback
 
@@ -44,18 +45,19 @@ def until(condition, what, seconds=30, every=0.01):
         time.sleep(every)
 
 
-def run(names=()):
-    """Runs the tests, or those whose names have one of `names` in them; how many failed."""
-    failed = 0
-    for function in TESTS:
-        if names and not any(name in function.__name__ for name in names):
-            continue
-        before, begin = count, time.monotonic()
-        try:
-            function()
-        except Exception:  # the next one may still tell something
-            failed += 1
-            print(f"FAILED {function.__name__}\n{traceback.format_exc()}", flush=True)
-            continue
-        print(f"  {function.__name__}: {count - before} checks, {time.monotonic() - begin:.1f} s", flush=True)
-    return failed
+def run(names=(), at_once=1):
+    """Runs the tests, or those whose names have one of `names` in them, so many at once; how many failed."""
+    chosen = [function for function in TESTS if not names or any(name in function.__name__ for name in names)]
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        return sum(pool.map(fails, chosen))
+
+
+def fails(function):
+    begin = time.monotonic()
+    try:
+        function()
+    except Exception:  # the next one may still tell something
+        print(f"FAILED {function.__name__}\n{traceback.format_exc()}", flush=True)
+        return True
+    print(f"  {function.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+    return False

@@ -7,6 +7,7 @@ from servers import Server, free_port
 from workers import CONFLICT, LIVE, OK, STALE, UNAVAILABLE, UNCERTAIN, WATCHED, Error, Worker
 
 SLOTS = 16384
+AT_ONCE = 3  # tests
 
 
 class Cluster:

@@ -9,20 +9,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import resp
 
 _running = []
-_work = None
+_work, _making = None, threading.Lock()
 
 
 def work():
     """A directory that goes when the tests end."""
     global _work
-    if _work is None:
-        _work = tempfile.mkdtemp(prefix="flagstore-redis.")
-        atexit.register(_end)
+    with _making:
+        if _work is None:
+            _work = tempfile.mkdtemp(prefix="flagstore-redis.")
+            atexit.register(_end)
     return _work
 
 

@@ -6,6 +6,7 @@ import select
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import servers
@@ -21,7 +22,7 @@ PATIENT_S = 60  # a call that takes longer hangs, whatever its deadline is
 
 Answer = collections.namedtuple("Answer", "code ms value")
 Status = collections.namedtuple("Status", "state push age_ms reconnects refreshes")
-_built = {}
+_built, _building = {}, threading.Lock()
 
 
 class Error(Exception):
@@ -32,6 +33,11 @@ class Error(Exception):
 
 def build(source):
     """A program of C in ../ or here, compiled once."""
+    with _building:
+        return _build(source)
+
+
+def _build(source):
     if source not in _built:
         path = next(p for p in (os.path.join(HERE, source), os.path.join(HERE, "..", source)) if os.path.exists(p))
         program = os.path.join(servers.work(), source.removesuffix(".c"))
