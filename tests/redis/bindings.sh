@@ -143,7 +143,7 @@ documents() {
     ./cpp | same
     ./go | same
     ruby -w -I "$root/include/ruby/lib" redis.rb | same
-    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/include/python python3 -P redis.py | same
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/include/python python3 redis.py | same
     echo "documents: 4 examples"
 }
 
