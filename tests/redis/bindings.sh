@@ -73,6 +73,7 @@ start_server() {
     cat "$work/log" >&2
     return 1
 }
+[ -n "${HOME:-}${GOCACHE:-}" ] || export GOCACHE=$work/go-cache
 certificates
 start_server
 
