@@ -1,14 +1,12 @@
 """Who may do what: passwords from everywhere they can come from, and the least rights that are enough."""
 import contextlib
-import importlib
 import os
-import sys
 
 import servers
 from checks import check, equal, test, until
 from servers import Server
-from workers import (BACKEND, CHECKED, FRESH, HERE, LIVE, OK, OPEN_READ_ONLY, PUSH_TRACKED, READ_ONLY, UNAVAILABLE,
-                     WATCHED, Error, Worker, refused)
+from workers import (BACKEND, CHECKED, FRESH, LIVE, OK, OPEN_READ_ONLY, PUSH_TRACKED, READ_ONLY, UNAVAILABLE,
+                     WATCHED, Error, Worker, binding, refused)
 
 # What the README gives: the least rights of a user who reads, and of one who changes too. Beside them +role for a store
 # that finds its server by Sentinel, +select for a database other than 0, +wait for options.wait_replicas.
@@ -178,7 +176,7 @@ def with_less(worker, server, kind, options, what):
         calls += [("set", "flag", "1"), ("commit", "flag", "1", "2"), ("delete", "flag")]
     codes = [store.code(*call) for call in calls]
     if kind == "writer":
-        with contextlib.suppress(flagstore().FlagstoreError):
+        with contextlib.suppress(binding().FlagstoreError):
             clear(url, **options)
     until(lambda: BACKEND in codes or server("ACL", "LOG"), what, 10)
     store.close()
@@ -186,14 +184,8 @@ def with_less(worker, server, kind, options, what):
         watched.close()
 
 
-def flagstore():
-    """The binding, here and now: the workers have no word for a batch that clears."""
-    sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "include", "python"))
-    return importlib.import_module("flagstore")
-
-
 def clear(url, **options):
-    with flagstore().Store.redis(url, **options) as store:
+    with binding().Store.redis(url, **options) as store:
         store.clear()
 
 

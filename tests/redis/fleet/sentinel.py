@@ -2,13 +2,14 @@
 one."""
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from certificates import Authority
 from checks import check, equal, one_of, test, until
 from resp import Refused
 from servers import Server
 from workers import (BACKEND, CONFLICT, LIVE, NOT_DURABLE, OK, READ_ONLY, UNAVAILABLE, UNCERTAIN, WATCHED, Error, Worker,
-                     refused)
+                     binding, refused)
 
 MASTER = "flags"
 LOST_CHANGES = "revision runs backwards"
@@ -290,6 +291,30 @@ def a_primary_that_was_away_comes_back():
         lost = keeps_or_says(counter, fresh, worker)
         follows(fresh, watched, "back")
         print(f"    stopped: {lost} changes lost, {counter.codes} failed")
+
+
+@test
+def no_connection_to_a_primary_that_was_away_is_used():
+    """A store with several connections gets no answer on one of them. The others are to the same server, which goes on
+    before the Sentinels tell it that another has its place: a change made there would be lost."""
+    with Group(sentinels=1, down_after_ms=DOWN_AFTER_MS) as group:
+        old = until(group.ready, "a fail-over can begin", AGREE_S)
+        with binding().Store.redis(group.url, sentinel_master=MASTER) as store:
+            with ThreadPoolExecutor(8) as pool:
+                until(lambda: list(pool.map(store.get, ["flag"] * 100)) and int(old.info("connected_clients")) > 5,
+                      "there are several connections")
+            old.pause()
+            until(lambda: group.elected() is group.other(old), "a new primary", AGREE_S)
+            with contextlib.suppress(binding().Unavailable):
+                store.get("flag")
+            old.resume()
+
+            def sets():
+                with contextlib.suppress(binding().Unavailable):
+                    store.set("after", 1)
+                    return True
+            until(sets, "a change after that", AGREE_S, 0.001)
+            equal(b"1", group.other(old)("HGET", "flagstore", "after"), "the change on the new primary")
 
 
 @test

@@ -1,6 +1,7 @@
 """Clients of the library in other processes: ../worker.c, and the same in other languages. Its first comment says how
 they are talked to."""
 import collections
+import importlib
 import os
 import select
 import shutil
@@ -74,6 +75,12 @@ def build_go():
         GOPROXY="off", GOTOOLCHAIN="local", GOFLAGS="", CGO_CFLAGS=f"'-I{os.environ['FLAGSTORE_INCLUDE_DIR']}'",
         CGO_LDFLAGS=f"'-L{os.environ['FLAGSTORE_LIB_DIR']}'"))
     return program
+
+
+def binding():
+    """That of Python, here and now, for what the workers have no word for."""
+    sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "include", "python"))
+    return importlib.import_module("flagstore")
 
 
 class Worker:
