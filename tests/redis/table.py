@@ -154,9 +154,8 @@ FAULTS = [
           opens=NOT_READ, state=0),
     Fault("field that is not JSON", **commanded(("HSET", "flagstore", "broken", "tru"), ("HDEL", "flagstore", "broken")),
           **WORKS),
-    # The server ends the connection at a command with many words, sometimes before its answer is read.
     Fault("NOAUTH", ask_for_a_password, **{"end": configured(requirepass=("", ""))["begin"]}, reads={BACKEND},
-          changes={BACKEND, UNCERTAIN}, opens={BACKEND}, said="uth"),
+          changes={BACKEND}, opens={BACKEND}, said="NOAUTH"),
     Fault("password rotated", rotate_password, lambda place: write_password(place, "second"), reads={BACKEND},
           changes={BACKEND}, opens={BACKEND}, said="WRONGPASS", set_up=create_user,
           options={"username": "client", "password_file": os.path.join("{directory}", "password")}),
