@@ -7,7 +7,7 @@ use super::signal::Signal;
 use crate::background_thread::BackgroundThread;
 use crate::stop_token::StopToken;
 use crate::sys::{self, ProcessGeneration};
-use crate::{Error, Push};
+use crate::{Error, Push, State};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ const VERIFY_WITHOUT_PUSH: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// A backend that announces without an end is not read more often.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
+/// How soon the waiter sees that the reader has reached a lost backend.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How often a wait that should end is told so.
 const WAKE_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -130,6 +132,10 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
                 // The reader finds out whether the backend is lost.
                 core.demand.raise();
                 stop.wait(retry_delay(failures, core.options.retry_max));
+                // While the reader tries to reach it, a second attempt each time would only be a load.
+                while !stop.is_set() && matches!(core.health.state(), State::Stale | State::Fallback) {
+                    stop.wait(LOOK_AGAIN);
+                }
             }
         }
     }

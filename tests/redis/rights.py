@@ -3,7 +3,7 @@ a script would have been refused half-way; what they may do works."""
 from clients import BACKEND, FRESH, LIVE, OK, WATCHED
 from servers import Server, eventually
 
-TRACKED, ANNOUNCED = 2, 1
+TRACKED, ANNOUNCED, NONE = 2, 1, 0
 ALL = "~* &* +@all"
 # Every command that the library might use, alone taken away.
 COMMANDS = ("client|tracking client|setname client|setinfo client|id client|no-evict hello ping role select info wait "
@@ -16,6 +16,8 @@ USERS = [
     ("~flagstore ~{flagstore}:* &{flagstore}:meta +@all", True, True, TRACKED),
     (ALL + " -client|tracking", True, True, ANNOUNCED),
     (ALL + " -client", True, True, None),
+    (ALL + " -client|tracking resetchannels", True, True, NONE),
+    (ALL + " -client|tracking -subscribe", True, True, NONE),
     (ALL + " -hello", None, None, None),
     (ALL + " -eval -evalsha", True, False, TRACKED),
     (ALL + " -@write", True, False, None),
