@@ -35,8 +35,7 @@ impl Connector {
         Ok(Self { url, options, tls, max_bytes, moved_to: ArcSwapOption::empty(), last_good: AtomicUsize::new(0) })
     }
 
-    /// Connects to the server that has the flags. `first`: commands that go before all others, after the greeting, and
-    /// their replies are the caller's.
+    /// Connects to the server that has the flags.
     pub(super) fn connect(&self, session: &Session, deadline: Instant) -> Result<Link> {
         if let Some(address) = self.moved_to.load_full() {
             match self.connect_to(session, &address, deadline) {
