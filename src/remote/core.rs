@@ -274,9 +274,13 @@ impl Core {
         Ok(true)
     }
 
-    /// Makes a change of this store's own in the flags.
-    fn install_own(&self, own: &Batch, revision: u64) -> Result<()> {
+    /// Makes a change of this store's own, which the backend has at the revision `made_at` (0: not known), in the flags,
+    /// whose revision is then `revision`. Flags that were read since may have it, and later ones on top of it.
+    fn install_own(&self, own: &Batch, made_at: u64, revision: u64) -> Result<()> {
         let _lock = self.replacing.lock();
+        if self.calls.includes(self.kept.load().revision, made_at) {
+            return Ok(());
+        }
         let flags = self.kept.load().flags.changed_by(own, self.options.max_bytes)?;
         let flags = flags.into_indexed(self.options.max_bytes)?;
         let mut unreadable = self.kept.load().unreadable.clone();
@@ -323,19 +327,19 @@ impl Core {
         }
         if let Some(_lock) = self.reading.lock_until(deadline) {
             let seen = self.backend_revision();
-            if revision != 0 && revision == seen {
+            if self.calls.includes(seen, revision) {
                 return true;
             }
             // No change by others is in between: the backend counts.
             let is_next = revision != 0 && seen != 0 && revision == seen.wrapping_add(1);
-            if is_next && self.install_own(own, revision).is_ok() || self.read(deadline).is_ok() {
+            if is_next && self.install_own(own, revision, revision).is_ok() || self.read(deadline).is_ok() {
                 self.health.verified(self.is_watched());
                 self.update_serving();
                 return true;
             }
         }
         // What others have changed is found out later, and also whether the backend is lost: this call had little time.
-        let _ = self.install_own(own, 0);
+        let _ = self.install_own(own, revision, 0);
         self.demand.raise();
         false
     }
