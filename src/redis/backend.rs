@@ -24,6 +24,10 @@ const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
 /// How long connecting for the news of changes may take.
 const CONNECT: Duration = Duration::from_millis(500);
 
+/// A revision as the store sees it: the server's revision, how often a connection was lost, and by whom it is counted.
+const REVISION_BITS: u32 = 32;
+const COUNT_SHIFT: u32 = 44;
+
 pub(super) struct RedisBackend {
     pub(super) connector: Connector,
     pub(super) names: Names,
@@ -98,8 +102,9 @@ impl RedisBackend {
             self.had_flags.store(true, SeqCst);
         }
         let mut hasher = DefaultHasher::new();
-        (losses, id).hash(&mut hasher);
-        if revision == 0 { 0 } else { (hasher.finish() << 32).wrapping_add(revision) }
+        id.hash(&mut hasher);
+        let (count, losses) = (hasher.finish() << COUNT_SHIFT, (losses & 0xfff) << REVISION_BITS);
+        if revision == 0 { 0 } else { (count | losses).wrapping_add(revision) }
     }
 
     /// Whether there are no flags, though there should be some. Asked when a flag is not there.
@@ -236,6 +241,11 @@ impl Backend for RedisBackend {
                 Err(error)
             }
         }
+    }
+
+    fn includes(&self, kept: u64, change: u64) -> bool {
+        let is_same_count = kept >> COUNT_SHIFT == change >> COUNT_SHIFT;
+        is_same_count && kept as u32 >= change as u32
     }
 
     fn push(&self) -> Push {

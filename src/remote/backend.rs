@@ -93,6 +93,12 @@ pub trait Backend: Send + Sync {
         Push::Announced
     }
 
+    /// Whether flags of the revision `kept` have in them what was changed at the revision `change`. Neither is 0.
+    #[doc(hidden)]
+    fn includes(&self, kept: u64, change: u64) -> bool {
+        kept == change
+    }
+
     /// Makes a [`wait`](Self::wait) that is under way return.
     fn wake(&self) {}
 

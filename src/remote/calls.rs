@@ -90,6 +90,11 @@ impl Calls {
         self.backend.push()
     }
 
+    /// Whether flags of the revision `kept` have in them what was changed at the revision `change`; 0: not known.
+    pub(super) fn includes(&self, kept: u64, change: u64) -> bool {
+        kept != 0 && change != 0 && self.backend.includes(kept, change)
+    }
+
     /// The backend may not call the store that it serves, which waits for it.
     pub(super) fn refuse_own_call(&self) -> Result<()> {
         if INSIDE_OF.get() == ptr::from_ref(self) { Err(own_call()) } else { Ok(()) }

@@ -2,12 +2,13 @@
 
 use super::calls::{Calls, Purpose};
 use super::health::Health;
+use super::kept::{Kept, KeptRef};
 use super::removals::Removals;
 use super::signal::Signal;
 use super::{Backend, Loaded, RemoteOptions, changes, fallback};
 use crate::revision_counter::RevisionCounter;
-use crate::sys::{self, ForkSafeMutex, ForkSafeMutexGuard, HazardArc, HazardGuard};
-use crate::{Batch, Error, Push, ReadMode, Result, Snapshot, State, Status, ValueRef, WhenLost};
+use crate::sys::{self, ForkSafeMutex, ForkSafeMutexGuard, HazardArc};
+use crate::{Batch, Error, Push, ReadMode, Result, Snapshot, State, Status, WhenLost};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::SeqCst};
@@ -36,29 +37,6 @@ pub(super) struct Core {
     own_changes: AtomicU64,
     removals: Removals,
 }
-
-/// The flags of one moment.
-#[derive(Default)]
-pub(super) struct Kept {
-    pub(super) flags: Snapshot,
-    /// The flags that the backend has and that cannot be read, each with the error that a get returns.
-    pub(super) unreadable: BTreeMap<String, Error>,
-    /// The backend's; 0: not known.
-    revision: u64,
-    /// `false`: nothing was read yet.
-    is_read: bool,
-}
-
-impl Kept {
-    pub(super) fn get(&self, key: &str) -> Result<Option<ValueRef<'_>>> {
-        match self.flags.get(key) {
-            None => self.unreadable.get(key).map_or(Ok(None), |error| Err(error.clone())),
-            found => Ok(found),
-        }
-    }
-}
-
-pub(super) type KeptRef<'a> = HazardGuard<'a, Kept>;
 
 impl Core {
     pub(super) fn new(backend: Box<dyn Backend>, options: RemoteOptions) -> Self {
@@ -274,9 +252,13 @@ impl Core {
         Ok(true)
     }
 
-    /// Makes a change of this store's own in the flags.
-    fn install_own(&self, own: &Batch, revision: u64) -> Result<()> {
+    /// Makes a change of this store's own, of the backend's revision `made_at` (0: not known), in the flags, whose revision
+    /// is then `revision`. Flags that were read since may have it, and later ones on top of it.
+    fn install_own(&self, own: &Batch, made_at: u64, revision: u64) -> Result<()> {
         let _lock = self.replacing.lock();
+        if self.calls.includes(self.kept.load().revision, made_at) {
+            return Ok(());
+        }
         let flags = self.kept.load().flags.changed_by(own, self.options.max_bytes)?;
         let flags = flags.into_indexed(self.options.max_bytes)?;
         let mut unreadable = self.kept.load().unreadable.clone();
@@ -323,19 +305,19 @@ impl Core {
         }
         if let Some(_lock) = self.reading.lock_until(deadline) {
             let seen = self.backend_revision();
-            if revision != 0 && revision == seen {
+            if self.calls.includes(seen, revision) {
                 return true;
             }
-            // No change by others is in between: the backend counts.
+            // The backend counts: no change by others is in between.
             let is_next = revision != 0 && seen != 0 && revision == seen.wrapping_add(1);
-            if is_next && self.install_own(own, revision).is_ok() || self.read(deadline).is_ok() {
+            if is_next && self.install_own(own, revision, revision).is_ok() || self.read(deadline).is_ok() {
                 self.health.verified(self.is_watched());
                 self.update_serving();
                 return true;
             }
         }
         // What others have changed is found out later, and also whether the backend is lost: this call had little time.
-        let _ = self.install_own(own, 0);
+        let _ = self.install_own(own, revision, 0);
         self.demand.raise();
         false
     }

@@ -7,6 +7,7 @@ mod pool;
 mod calls;
 mod changes;
 mod health;
+mod kept;
 mod removals;
 mod core;
 mod fallback;
@@ -20,7 +21,8 @@ pub(crate) use signal::Signal;
 pub use backend::{Backend, Loaded};
 pub use options::{RemoteOptions, WhenLost};
 
-use self::core::{Core, KeptRef};
+use self::core::Core;
+use self::kept::KeptRef;
 use crate::stop_token::StopToken;
 use crate::sys::{self, ForkSafeMutex};
 use crate::value::StoredValue;

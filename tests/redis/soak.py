@@ -38,8 +38,10 @@ def ends_well(server, clients, forker):
     """Whatever happened, all is as if it had not."""
     began = time.monotonic()
     for client in clients:
-        until(lambda: all(store.state() == LIVE for store in client.stores.values()), f"{client.who} is live", 60)
+        # A FRESH store learns by its calls only.
         until(lambda: client.stores[FRESH].code("get", KEYS[0]) == OK, f"{client.who} reads", 60)
+        until(lambda: all(store.state() == LIVE for store in client.stores.values()),
+              lambda: f"{client.who} is live: {[store.status() for store in client.stores.values()]}", 60)
     live = time.monotonic() - began
     for client in clients:  # what was not certain becomes so, by reading
         for key in KEYS:
