@@ -83,13 +83,13 @@ def check(languages, lateness, seconds, note):
     server = Server()
     proxy = Proxy("127.0.0.1", server.port)
     url, is_over, counters = f"redis://127.0.0.1:{proxy.port}", threading.Event(), []
-    workers = [languages.start(name, lateness, "lost answers") for name in languages.names for _ in MODES]
+    pairs = [(name, mode) for name in languages.names for mode in languages.modes]
+    workers = [languages.start(name, lateness, "lost answers") for name, _ in pairs]
     try:
         for number, worker in enumerate(workers):
             counters.append(Counter(worker, f"counter-{number}"))
             server.must("HSET", "flagstore", counters[-1].key, "0")
-            mode = list(MODES.values())[number % len(MODES)]
-            for handle, read_mode in (("h", mode), ("reader", FRESH)):
+            for handle, read_mode in (("h", MODES[pairs[number][1]]), ("reader", FRESH)):
                 assert worker.open(handle, url, read_mode, open_timeout_ms=FAR_MS).code == OK
         threads = [threading.Thread(target=counter.run, args=[is_over]) for counter in counters]
         for thread in threads:
