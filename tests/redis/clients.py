@@ -52,8 +52,8 @@ class Lateness:
             begin = time.monotonic() - elapsed_ms / 1000 - 0.1
             stood = sum(length for end, length in list(self.stalls) if end > begin)
             assert late <= promised + ALLOWED_MS + waited_ms + stood, (
-                f"{what} took {elapsed_ms:.0f} ms, though its deadline is {deadline_ms} ms; its process had to wait for "
-                f"the processor for {waited_ms:.0f} ms, everybody for {stood:.0f} ms")
+                f"{what} took {elapsed_ms:.0f} ms, though its deadline is {deadline_ms} ms; its process had to wait "
+                f"for the processor for {waited_ms:.0f} ms, everybody for {stood:.0f} ms")
 
     def __str__(self):
         return (f"{self.calls} calls, the latest {self.worst[0]:.1f} ms past its deadline ({self.worst[1]}), "

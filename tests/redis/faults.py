@@ -46,7 +46,8 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(max_workers=at_once) as pool:
             for failed in pool.map(lambda fault: befall(fault, languages, lateness, worst.note), rows):
                 failures += [failed] if failed else []
-        print(f"faults: {len(rows)} rows in {options.languages}: {len(rows) - len(failures)} as they should be; {lateness}")
+        good = len(rows) - len(failures)
+        print(f"faults: {len(rows)} rows in {options.languages}, {options.modes}: {good} as they should be; {lateness}")
         for figure, (value, row) in worst.figures.items():
             print(f"faults: {figure}: {value:.0f} ms at most ({row})")
         if options.only in "rights":

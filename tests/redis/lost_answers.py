@@ -43,7 +43,7 @@ class Counter:
             self.may_come = True
             self.read()
         elif answer.code == CONFLICT:
-            assert self.may_come, f"{self.key}: a change was made though it was said not to be, or the reverse: {answer}"
+            assert self.may_come, f"{self.key}: changed though that was said not to be, or the reverse: {answer}"
             before, self.late = self.value, self.late + 1
             self.read()
             assert self.value == before + 1, f"{self.key}: {self.value} after {before}: {answer}"
@@ -110,6 +110,6 @@ def check(languages, lateness, seconds, note):
             worker.process.kill()
         server.end()
     note(f"lost answers: {sum(it.made for it in counters)} changes made, {sum(it.refused for it in counters)} not, "
-         f"{sum(it.uncertain for it in counters)} uncertain, of which {sum(it.late for it in counters)} came after they "
-         f"were not found; made though said not to be, or the reverse: {len(failures)}")
+         f"{sum(it.uncertain for it in counters)} uncertain, of which {sum(it.late for it in counters)} came after "
+         f"they were not found; made though said not to be, or the reverse: {len(failures)}")
     return failures

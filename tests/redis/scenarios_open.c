@@ -10,7 +10,8 @@ static void a_url_that_cannot_be_is_refused(void) {
         "", "x", "localhost", "localhost:6379", "http://localhost", "redis:", "redis://", "redis:///3", "redis://:6379",
         "redis://localhost:", "redis://localhost:0", "redis://localhost:65536", "redis://localhost:-1",
         "redis://localhost:6379x", "redis://localhost/x", "redis://localhost/-1", "redis://localhost/1/2",
-        "redis://localhost/99999999999999999999", "redis://[::1", "redis://[::1]x", "redis://one,,two", "redis+unix://", "redis+unix:///tmp/socket?db=x",
+        "redis://localhost/99999999999999999999", "redis://[::1", "redis://[::1]x", "redis://one,,two",
+        "redis+unix://", "redis+unix:///tmp/socket?db=x",
         "redis+unix:///tmp/socket?x=1", "redis://user:" SECRET "@", "redis://user:" SECRET "@localhost:x",
         "rediss://user:" SECRET "@localhost/x", "redis://u%zz:" SECRET "@localhost", "REDIS ://localhost",
         "redis://u\xff:" SECRET "@localhost",
@@ -62,7 +63,8 @@ static void check_refused(const char *what, flagstore_redis_options_t options, i
 }
 
 #define OPTIONS(...) ((flagstore_redis_options_t){.size = sizeof(flagstore_redis_options_t), __VA_ARGS__})
-#define REMOTE(...) OPTIONS(.remote = &(flagstore_remote_options_t){.size = sizeof(flagstore_remote_options_t), __VA_ARGS__})
+#define REMOTE(...) \
+    OPTIONS(.remote = &(flagstore_remote_options_t){.size = sizeof(flagstore_remote_options_t), __VA_ARGS__})
 
 static void an_option_that_cannot_be_is_refused(void) {
     enum { CANNOT_BE = FLAGSTORE_INVALID_ARGUMENT };
