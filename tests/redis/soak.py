@@ -18,7 +18,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "fleet"))
 sys.dont_write_bytecode = True
 
-import servers
 from chaos import Chaos, Proxy
 from checks import check, equal, until
 from counting import KEYS, NAMES, Client, decoded
@@ -69,7 +68,7 @@ def report(clients, chaos, forker, live, seconds):
     for client in clients:
         results = ", ".join(f"{client.results[code]} {name}" for code, name in NAMES.items())
         status = client.stores[WATCHED].status()
-        print(f"  {client.who}: {client.calls} calls, {client.late} of them past {client.DEADLINE_MS * 1.1:.0f} ms, the "
+        print(f"  {client.who}: {client.calls} calls, {client.late} past {client.DEADLINE_MS * 1.1:.0f} ms, the "
               f"longest {client.longest_ms:.0f} ms; changes: {results} ({client.resolved[True]} were made, "
               f"{client.resolved[False]} not); {client.messages} changes told by its watch; reached again "
               f"{status.reconnects} times")

@@ -12,8 +12,9 @@ from workers import (BACKEND, CHECKED, FRESH, LIVE, OK, OPEN_READ_ONLY, PUSH_TRA
 # that finds its server by Sentinel, +select for a database other than 0, +wait for options.wait_replicas.
 READER = ("resetchannels &{flagstore}:meta %R~flagstore %R~{flagstore}:meta +ping +hget +hmget +hgetall +exists "
           "+multi +exec +client|tracking +subscribe").split()
-WRITER = ("resetchannels &{flagstore}:meta ~flagstore ~{flagstore}:* +ping +hget +hmget +hgetall +exists +multi +exec "
-          "+client|tracking +subscribe +evalsha +eval +get +set +type +hexists +hkeys +hlen +hset +hdel +publish").split()
+WRITER = ("resetchannels &{flagstore}:meta ~flagstore ~{flagstore}:* +ping +hget +hmget +hgetall +exists "
+          "+multi +exec +client|tracking +subscribe +evalsha +eval +get +set +type +hexists +hkeys +hlen +hset +hdel "
+          "+publish").split()
 SECRET = "s3cret-with-:-and-@"  # so that it has to be escaped in a URL
 QUOTED = "s3cret-with-%3A-and-%40"
 
@@ -79,7 +80,8 @@ def passwords_come_from_options_url_and_file():
 
 @test
 def a_password_of_the_default_user_needs_no_name():
-    with Server("auth", f"requirepass {SECRET}", auth=("default", SECRET)) as server, Worker(log_level="debug") as worker:
+    server = Server("auth", f"requirepass {SECRET}", auth=("default", SECRET))
+    with server, Worker(log_level="debug") as worker:
         everything(worker, server.url, "by.options", password=SECRET)
         everything(worker, server.url.replace("//", f"//:{QUOTED}@"), "by.url")
         worker.keeps_secret(SECRET, QUOTED)
@@ -164,8 +166,8 @@ def each_right_is_needed():
 
 
 def with_less(worker, server, kind, options, what):
-    """What a store does, until the server has refused something. The script asks what it may do before it does it, which
-    is not in the server's log."""
+    """What a store does, until the server has refused something. The script asks what it may do before it does it,
+    which is not in the server's log."""
     url = server.url
     store = worker.open(url, **options)
     watched = None

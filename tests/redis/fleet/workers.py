@@ -55,7 +55,8 @@ def languages():
     found = {"c": [build("worker.c")]}
     if shutil.which("go"):
         found["go"] = [build_go()]
-    if shutil.which("ruby") and not subprocess.run(["ruby", "-e", 'require "ffi"'], stderr=subprocess.DEVNULL).returncode:
+    has_ffi = ["ruby", "-e", 'require "ffi"']
+    if shutil.which("ruby") and subprocess.run(has_ffi, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         found["ruby"] = ["ruby", os.path.join(HERE, "..", "worker.rb")]
     found["python"] = [sys.executable, os.path.join(HERE, "..", "worker.py")]
     return found
