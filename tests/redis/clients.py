@@ -8,9 +8,9 @@ import threading
 import time
 
 OK, CORRUPT, IO, READ_ONLY, CONFLICT, BACKEND, NOT_DURABLE, UNAVAILABLE, UNCERTAIN = 0, 3, 4, 6, 9, 10, 11, 12, 13
-FRESH, WATCHED = 0, 2
+FRESH, CHECKED, WATCHED = 0, 1, 2
 LIVE, STALE, FALLBACK, LOST = 1, 2, 3, 4
-MODES = {"fresh": FRESH, "watched": WATCHED}
+MODES = {"fresh": FRESH, "checked": CHECKED, "watched": WATCHED}
 
 # The deadlines that the clients have. Where a call should succeed it has all the time that a busy machine may need.
 CALL_MS, OPEN_MS, WAIT_MS, FAR_MS = 300, 600, 200, 30000
@@ -52,8 +52,8 @@ class Lateness:
             begin = time.monotonic() - elapsed_ms / 1000 - 0.1
             stood = sum(length for end, length in list(self.stalls) if end > begin)
             assert late <= promised + ALLOWED_MS + waited_ms + stood, (
-                f"{what} took {elapsed_ms:.0f} ms, though its deadline is {deadline_ms} ms; its process had to wait for "
-                f"the processor for {waited_ms:.0f} ms, everybody for {stood:.0f} ms")
+                f"{what} took {elapsed_ms:.0f} ms, though its deadline is {deadline_ms} ms; its process had to wait "
+                f"for the processor for {waited_ms:.0f} ms, everybody for {stood:.0f} ms")
 
     def __str__(self):
         return (f"{self.calls} calls, the latest {self.worst[0]:.1f} ms past its deadline ({self.worst[1]}), "
@@ -156,13 +156,13 @@ class Worker:
 
 
 class Languages:
-    """How a client is started in each language."""
+    """How a client is started in each language, and in which read modes it is tested."""
 
-    def __init__(self, names, worker, directory):
+    def __init__(self, names, modes, worker, directory):
         libraries, headers = os.environ["FLAGSTORE_LIB_DIR"], os.environ["FLAGSTORE_INCLUDE_DIR"]
         self.environment = {**os.environ, "LD_LIBRARY_PATH": libraries, "PYTHONDONTWRITEBYTECODE": "1",
                             "PYTHONPATH": os.path.join(ROOT, "include", "python")}
-        self.names, self.commands = names, {
+        self.names, self.modes, self.commands = names, modes, {
             "c": [worker], "python": ["python3", os.path.join(HERE, "worker.py")],
             "ruby": ["ruby", f"-I{ROOT}/include/ruby/lib", os.path.join(HERE, "worker.rb")],
             "go": [os.path.join(directory, "worker-go")]}

@@ -43,7 +43,7 @@ class Counter:
             self.may_come = True
             self.read()
         elif answer.code == CONFLICT:
-            assert self.may_come, f"{self.key}: a change was made though it was said not to be, or the reverse: {answer}"
+            assert self.may_come, f"{self.key}: changed though that was said not to be, or the reverse: {answer}"
             before, self.late = self.value, self.late + 1
             self.read()
             assert self.value == before + 1, f"{self.key}: {self.value} after {before}: {answer}"
@@ -83,13 +83,13 @@ def check(languages, lateness, seconds, note):
     server = Server()
     proxy = Proxy("127.0.0.1", server.port)
     url, is_over, counters = f"redis://127.0.0.1:{proxy.port}", threading.Event(), []
-    workers = [languages.start(name, lateness, "lost answers") for name in languages.names for _ in MODES]
+    pairs = [(name, mode) for name in languages.names for mode in languages.modes]
+    workers = [languages.start(name, lateness, "lost answers") for name, _ in pairs]
     try:
         for number, worker in enumerate(workers):
             counters.append(Counter(worker, f"counter-{number}"))
             server.must("HSET", "flagstore", counters[-1].key, "0")
-            mode = list(MODES.values())[number % len(MODES)]
-            for handle, read_mode in (("h", mode), ("reader", FRESH)):
+            for handle, read_mode in (("h", MODES[pairs[number][1]]), ("reader", FRESH)):
                 assert worker.open(handle, url, read_mode, open_timeout_ms=FAR_MS).code == OK
         threads = [threading.Thread(target=counter.run, args=[is_over]) for counter in counters]
         for thread in threads:
@@ -110,6 +110,6 @@ def check(languages, lateness, seconds, note):
             worker.process.kill()
         server.end()
     note(f"lost answers: {sum(it.made for it in counters)} changes made, {sum(it.refused for it in counters)} not, "
-         f"{sum(it.uncertain for it in counters)} uncertain, of which {sum(it.late for it in counters)} came after they "
-         f"were not found; made though said not to be, or the reverse: {len(failures)}")
+         f"{sum(it.uncertain for it in counters)} uncertain, of which {sum(it.late for it in counters)} came after "
+         f"they were not found; made though said not to be, or the reverse: {len(failures)}")
     return failures

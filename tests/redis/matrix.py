@@ -1,15 +1,14 @@
 """The faults of one server: each of them befalls every call in each read mode and language, and passes.
 
-A row says what its fault is, and what the calls answer while it lasts. FRESH reads ask the server; WATCHED ones are
-served from memory, whatever happens. A change is refused, made or left open (UNCERTAIN): never made though it was said
-not to be, which each row checks when its fault is over."""
+A row says what its fault is, and what the calls answer while it lasts. FRESH and CHECKED reads ask the server; WATCHED
+ones are served from memory, whatever happens. A change is refused, made or left open (UNCERTAIN): never made though it
+was said not to be, which each row checks when its fault is over."""
 import concurrent.futures
 import time
 from dataclasses import dataclass, field
 from typing import Callable
 
-from clients import (CALL_MS, FAR_MS, FRESH, LIVE, MODES, OK, OPEN_MS, STALE, UNAVAILABLE, UNCERTAIN, WAIT_MS,
-                     WATCHED)
+from clients import CALL_MS, FAR_MS, LIVE, MODES, OK, OPEN_MS, STALE, UNAVAILABLE, UNCERTAIN, WAIT_MS, WATCHED
 from proxy import Proxy
 from servers import Server, eventually
 
@@ -26,7 +25,7 @@ class Fault:
     begin: Callable  # both take the Place
     end: Callable
     by_proxy: bool = False
-    reads: set = field(default_factory=lambda: {UNAVAILABLE})  # of FRESH: get, list
+    reads: set = field(default_factory=lambda: {UNAVAILABLE})  # get and list, but of WATCHED
     changes: set = field(default_factory=lambda: {UNAVAILABLE})  # set and commit, in both modes; empty: there are none
     opens: set = field(default_factory=lambda: {UNAVAILABLE})  # of WATCHED
     state: int = STALE  # of WATCHED, within the promised time; 0: any
@@ -102,7 +101,7 @@ class Case:
         self.get()
 
     def reads(self):
-        return self.fault.reads if self.mode == FRESH else {OK}
+        return self.fault.reads if self.mode != WATCHED else {OK}
 
     def value(self):
         """What may be read; None: a new client takes what has vanished for empty."""
@@ -160,7 +159,7 @@ class Case:
         """Somebody starts now, and does not want to wait: he is served once it is over."""
         worker, place = self.worker, self.place
         answer = worker.open("new", place.url, self.mode, **self.options)
-        self.expect("open", answer, {OK} if self.mode == FRESH else self.fault.opens)
+        self.expect("open", answer, {OK} if self.mode != WATCHED else self.fault.opens)
         if answer.code == OK:
             value = "1" if self.fault.after else None
             self.expect("get of a new one", worker.call("get", "new", "flag"), self.reads(), value)
@@ -218,10 +217,10 @@ def together(cases, call):
 def befall(fault, languages, lateness, note):
     """One row."""
     place = Place(fault)
-    workers = [languages.start(name, lateness, fault.name) for name in languages.names for _ in MODES]
+    pairs = [(name, mode) for name in languages.names for mode in languages.modes]
+    workers = [languages.start(name, lateness, fault.name) for name, _ in pairs]
     try:
-        cases = [Case(place, fault, worker, mode, note)
-                 for worker, mode in zip(workers, list(MODES) * len(languages.names))]
+        cases = [Case(place, fault, worker, mode, note) for worker, (_, mode) in zip(workers, pairs)]
         fault.set_up(place)
         place.server.must("HSET", "flagstore", "flag", "1")
         together(cases, Case.prepare)

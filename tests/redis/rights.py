@@ -1,5 +1,5 @@
-"""Users of the server who may not do everything: what they may not do is said to have failed and is not done, also where
-a script would have been refused half-way; what they may do works."""
+"""Users of the server who may not do everything: what they may not do is said to have failed and is not done, also
+where a script would have been refused half-way; what they may do works."""
 from clients import BACKEND, FAR_MS, FRESH, LIVE, OK, WATCHED
 from servers import Server, eventually
 
@@ -8,8 +8,8 @@ ALL = "~* &* +@all"
 TIMES = {"call_timeout_ms": FAR_MS, "open_timeout_ms": FAR_MS}
 # Every command that the library might use, alone taken away.
 COMMANDS = ("client|tracking client|setname client|setinfo client|id client|no-evict hello ping role select info wait "
-            "subscribe publish multi exec watch hget hmget hgetall hset hdel hlen hincrby hexists hstrlen hscan del unlink "
-            "exists type set get expire pexpire eval evalsha eval_ro script|load time echo").split()
+            "subscribe publish multi exec watch hget hmget hgetall hset hdel hlen hincrby hexists hstrlen hscan del "
+            "unlink exists type set get expire pexpire eval evalsha eval_ro script|load time echo").split()
 
 # What the rights are, whether reads and changes work (None: either), and the push, if it is certain.
 USERS = [
@@ -44,8 +44,9 @@ def check(languages, lateness, note):
     finally:
         worker.process.kill()
         server.end()
-    told = "; ".join(f"push {push} for {', '.join(users)}" for push, users in pushes.items() if push != TRACKED)
-    note(f"rights: {len(USERS)} users; {len(pushes.get(TRACKED, ()))} of them tracked; {told.replace('push None', 'no store')}")
+    tracked = len(pushes.pop(TRACKED, ()))
+    told = "; ".join(f"push {push} for {', '.join(users)}" for push, users in pushes.items())
+    note(f"rights: {len(USERS)} users; {tracked} of them tracked; {told.replace('push None', 'no store')}")
     return failures
 
 

@@ -1,5 +1,5 @@
-/* What a store on Redis promises beyond the contract: beside people with redis-cli, in its layout, on one server that is
-   there. */
+/* What a store on Redis promises beyond the contract: beside people with redis-cli, in its layout, on one server that
+   is there. */
 #include "scenarios.h"
 
 /* ---- people ---- */

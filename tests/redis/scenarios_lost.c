@@ -3,7 +3,7 @@
 
 static flagstore_t *opened_lost(int32_t when_lost) {
     flagstore_remote_options_t remote = far_options(WATCHED);
-    remote.when_lost = when_lost, remote.retry_max_ms = 20, remote.call_timeout_ms = 2000;
+    remote.when_lost = when_lost, remote.retry_max_ms = 20;
     return opened_hash(NULL, remote);
 }
 

@@ -1,10 +1,10 @@
-/* One client of faults.py in C; worker.go, worker.rb and worker.py do the same in their languages. It reads commands from
-   standard input, one a line, and answers each with one line, in order, at once:
+/* One client of faults.py in C; worker.go, worker.rb and worker.py do the same in their languages. It reads commands
+   from standard input, one a line, and answers each with one line, in order, at once:
 
      CODE MS VALUE       CODE: the number of the error, 0 for none; MS: how long the call took, with three decimals;
                          VALUE: what is said below, or the error's message; it may be empty
 
-   Words are separated by one space; HANDLE is any word, KEY and JSON have no space in them. Absent is the word "absent".
+   Words are separated by one space; HANDLE is any word, KEY and JSON have no space in them. Absent is "absent".
 
      open HANDLE URL NAME=VALUE...    a store under that handle. The names are those of the fields of
                                       flagstore_redis_options_t and flagstore_remote_options_t; numbers are decimal
