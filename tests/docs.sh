@@ -314,6 +314,7 @@ check_names() {
     [ "$document" != CHANGELOG.md ] || return 0 # it names what there was
     for name in $(grep -o '\bFLAGSTORE_[A-Z0-9_]*[A-Z0-9]' "$work/text" | sort -u); do
         grep -q "\b$name\b" "$include/flagstore.h" || grep -rq "\b$name\b" "$root/src/ffi/log.rs" "$root/tests/common" \
+            "$root/tests/bench/run.sh" \
             "$root/examples-c/flagctl.c" || fail "$name is not in flagstore.h"
         checks=$((checks + 1))
     done

@@ -109,7 +109,8 @@ fn what_a_section_says_stands_in_the_header() {
 fn it_is_easy_to_read() {
     for line in header().lines() {
         assert!(line.chars().count() <= 100, "longer than 100 columns: {line}");
-        assert!(line.trim() != "/*" && line.trim() != "*/" && !line.contains("//"), "a line for nothing: {line}");
+        let without_urls = line.replace("://", "");
+        assert!(!["/*", "*/"].contains(&line.trim()) && !without_urls.contains("//"), "a line for nothing: {line}");
         assert!(line.trim_end() == line, "white space at the end: {line}");
     }
 }

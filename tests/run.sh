@@ -62,7 +62,7 @@ section examples
 examples-c/run.sh
 
 section "the library as it is shipped"
-./install.sh build
+FEATURES=redis ./install.sh build
 export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests

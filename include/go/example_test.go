@@ -191,3 +191,19 @@ func ExampleOpenLayered() {
 	// true <nil>
 	// 10 <nil>
 }
+
+// It needs a server, and a library with the feature "redis".
+func ExampleOpenRedisWith() {
+	options := flagstore.RedisOptions{Hash: "shop", PasswordFile: "/run/secrets/redis"}
+	options.ReadMode = flagstore.Watched
+	options.FallbackPath = "/var/lib/shop/flags.json"
+	flags, err := flagstore.OpenRedisWith("redis://redis.example.org", options)
+	if errors.Is(err, flagstore.NotImplemented) {
+		flags, err = flagstore.OpenFile(options.FallbackPath)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer flags.Close()
+	fmt.Println(flags.GetBool("dark-mode", false))
+}

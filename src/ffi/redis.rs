@@ -67,11 +67,12 @@ pub struct flagstore_redis_options_t {
 /// cluster, or Sentinels with `sentinel_master`. NULL options are the defaults. The caller frees
 /// the store with flagstore_free.
 ///
-/// Only a store with FLAGSTORE_READ_WATCHED connects now; it has threads of the library, others have
-/// none. NULL: the call failed, with FLAGSTORE_INVALID_ARGUMENT for a URL or an option that cannot
-/// be, FLAGSTORE_IO for a file that cannot be read, FLAGSTORE_UNAVAILABLE if the first snapshot did
-/// not come in time, FLAGSTORE_BACKEND with the words of a server that refuses, and
-/// FLAGSTORE_NOT_IMPLEMENTED by a library without the feature "redis". No message has a password.
+/// Only a store with FLAGSTORE_READ_WATCHED connects now; it has threads of the library, others
+/// none until they are waited on or watched. NULL: the call failed, with
+/// FLAGSTORE_INVALID_ARGUMENT for a URL or an option that cannot be, FLAGSTORE_IO for a file that
+/// cannot be read, FLAGSTORE_UNAVAILABLE if the first snapshot did not come in time,
+/// FLAGSTORE_BACKEND with the words of a server that refuses, and FLAGSTORE_NOT_IMPLEMENTED by a
+/// library without the feature "redis". No message has a password.
 #[unsafe(no_mangle)]
 pub extern "C" fn flagstore_redis_open(
     url: *const c_char,

@@ -232,6 +232,7 @@ impl Backend for RedisBackend {
             Ok(true) => Ok(Some(0)),
             Err(error) => {
                 *push = None;
+                session.distrust(&self.connector);
                 Err(error)
             }
         }

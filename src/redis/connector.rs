@@ -167,7 +167,7 @@ impl Connector {
             request.push(&[b"ROLE"]);
         }
         if request.replies == 0 {
-            return Ok(());
+            return ask_for_authentication(link, place, deadline);
         }
         link.send(&request, deadline)?;
         for _ in 0..greetings {
@@ -223,6 +223,16 @@ fn push_auth(request: &mut Request, username: Option<&str>, password: Option<&st
         (None, Some(password)) => request.push(&[b"AUTH", password.as_bytes()]),
         (None, None) => {}
     }
+}
+
+/// Whether the server wants a password, of which there is none. To a command with many words it would not say so, but
+/// end the connection.
+fn ask_for_authentication(link: &mut Link, place: &str, deadline: Instant) -> Result<()> {
+    link.send(&Request::of(&[b"PING"]), deadline)?;
+    let words = link.receive(deadline)?.error().filter(|words| words.starts_with("NOAUTH"));
+    let error = words.map(|words| refusal::error_of(&words, place));
+    link.next();
+    error.map_or(Ok(()), Err)
 }
 
 fn take_ok(link: &mut Link, place: &str, deadline: Instant) -> Result<()> {

@@ -68,6 +68,7 @@ impl<'a> Exchange<'a> {
                 }
                 Err(Trouble::Lost(error)) => {
                     lease.lost();
+                    self.session.distrust(self.connector);
                     return Err(Failure::Lost { error: self.named(error), has_sent, was_idle });
                 }
                 Err(Trouble::Bad(error)) => {

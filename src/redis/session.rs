@@ -142,6 +142,14 @@ impl Session {
         self.losses.fetch_add(1, SeqCst);
     }
 
+    /// A connection was lost. The others are to the same server, which may have lost its place to another: it would take
+    /// changes until it hears of that.
+    pub(super) fn distrust(&self, connector: &Connector) {
+        if connector.may_find_another() {
+            self.reset();
+        }
+    }
+
     /// So that a forked child can close its copy.
     pub(super) fn register(&self, socket: &Arc<Socket>) {
         self.sockets.rcu(|sockets| {

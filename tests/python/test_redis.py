@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -181,6 +182,25 @@ class OnRedis(RedisCase):
         redis_server.cli("DEL", self.name, "{" + self.name + "}:meta")
         self.wait_until(lambda: store.status().state == flagstore.STATE_LOST, "lost", PATIENCE)
         self.assertEqual(store["key"], 1)
+
+    def test_an_absent_flag_is_absent_while_the_first_one_is_stored(self):
+        for _ in range(40):  # the moment is short
+            store, failures = self.redis(redis_server.new_hash()), []
+
+            def read(store=store, failures=failures):
+                try:
+                    for _ in range(10):
+                        if store.get("absent") is not None or "absent" in store.list_all():
+                            failures.append("it is there")
+                except flagstore.FlagstoreError as failure:
+                    failures.append(failure)
+            threads = [threading.Thread(target=read) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            store["key"] = 1
+            for thread in threads:
+                thread.join()
+            self.assertEqual(failures, [])
 
     def test_a_field_that_is_no_json_is_alone(self):
         store = self.redis(self.name)

@@ -73,6 +73,7 @@ start_server() {
     cat "$work/log" >&2
     return 1
 }
+[ -n "${HOME:-}${GOCACHE:-}" ] || export GOCACHE=$work/go-cache
 certificates
 start_server
 
@@ -143,7 +144,7 @@ documents() {
     ./cpp | same
     ./go | same
     ruby -w -I "$root/include/ruby/lib" redis.rb | same
-    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/include/python python3 -P redis.py | same
+    PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/include/python python3 redis.py | same
     echo "documents: 4 examples"
 }
 

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 
-from clients import CONFLICT, FRESH, MODES, OK, UNAVAILABLE, UNCERTAIN
+from clients import CONFLICT, FAR_MS, FRESH, MODES, OK, UNAVAILABLE, UNCERTAIN
 from proxy import Proxy
 from servers import Server
 
@@ -86,10 +86,11 @@ def check(languages, lateness, seconds, note):
     workers = [languages.start(name, lateness, "lost answers") for name in languages.names for _ in MODES]
     try:
         for number, worker in enumerate(workers):
-            assert worker.open("h", url, list(MODES.values())[number % len(MODES)]).code == OK
-            worker.open("reader", url, FRESH)
             counters.append(Counter(worker, f"counter-{number}"))
-            worker.must("set", "h", counters[-1].key, "0")
+            server.must("HSET", "flagstore", counters[-1].key, "0")
+            mode = list(MODES.values())[number % len(MODES)]
+            for handle, read_mode in (("h", mode), ("reader", FRESH)):
+                assert worker.open(handle, url, read_mode, open_timeout_ms=FAR_MS).code == OK
         threads = [threading.Thread(target=counter.run, args=[is_over]) for counter in counters]
         for thread in threads:
             thread.start()

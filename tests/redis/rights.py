@@ -1,10 +1,11 @@
 """Users of the server who may not do everything: what they may not do is said to have failed and is not done, also where
 a script would have been refused half-way; what they may do works."""
-from clients import BACKEND, FRESH, LIVE, OK, WATCHED
+from clients import BACKEND, FAR_MS, FRESH, LIVE, OK, WATCHED
 from servers import Server, eventually
 
-TRACKED, ANNOUNCED = 2, 1
+TRACKED, ANNOUNCED, NONE = 2, 1, 0
 ALL = "~* &* +@all"
+TIMES = {"call_timeout_ms": FAR_MS, "open_timeout_ms": FAR_MS}
 # Every command that the library might use, alone taken away.
 COMMANDS = ("client|tracking client|setname client|setinfo client|id client|no-evict hello ping role select info wait "
             "subscribe publish multi exec watch hget hmget hgetall hset hdel hlen hincrby hexists hstrlen hscan del unlink "
@@ -16,6 +17,8 @@ USERS = [
     ("~flagstore ~{flagstore}:* &{flagstore}:meta +@all", True, True, TRACKED),
     (ALL + " -client|tracking", True, True, ANNOUNCED),
     (ALL + " -client", True, True, None),
+    (ALL + " -client|tracking resetchannels", True, True, NONE),
+    (ALL + " -client|tracking -subscribe", True, True, NONE),
     (ALL + " -hello", None, None, None),
     (ALL + " -eval -evalsha", True, False, TRACKED),
     (ALL + " -@write", True, False, None),
@@ -50,12 +53,12 @@ def check_user(server, worker, rights, reads, changes, push):
     server.must("FLUSHALL")
     server.must("ACL", "SETUSER", "client", "reset", "on", ">word", *ALL.split())
     url = f"redis://client:word@127.0.0.1:{server.port}"
-    worker.open("old", url, FRESH)
+    worker.open("old", url, FRESH, **TIMES)
     worker.must("set", "old", "flag", "1")  # scripts are loaded; the second hash is there
     worker.must("close", "old")
     words = [word for word in rights.split() if word.replace("-", "", 1) not in missing(server, rights)]
     server.must("ACL", "SETUSER", "client", "reset", "on", ">word", *words)
-    worker.open("fresh", url, FRESH)
+    worker.open("fresh", url, FRESH, **TIMES)
     try:
         for call in (("get", "fresh", "flag"), ("list", "fresh")):
             answer = worker.call(*call)
@@ -90,7 +93,7 @@ def check_changes(server, worker, changes):
 
 
 def check_watched(server, worker, url, reads, push):
-    answer = worker.open("watched", url, WATCHED, verify_ms=300)
+    answer = worker.open("watched", url, WATCHED, verify_ms=300, **TIMES)
     if reads is not None:
         assert answer.code == (OK if reads else BACKEND), f"open: {answer}"
     if answer.code != OK:

@@ -87,6 +87,7 @@ class Server:
 
     def start(self, waits=True, **settings):
         """On the port that it had. `waits`: until it has loaded its data."""
+        assert not self.process or self.process.poll() is not None, "the server runs already"
         self.settings.update(settings)
         for _ in range(20):
             port = self.port or free_port()
@@ -104,11 +105,12 @@ class Server:
             return "ended"  # somebody else has the port
         try:
             client = Client(port)
-            answer = client.command("PING")
+            answer, who = client.command("PING"), client.command("INFO", "server")
             client.close()
         except OSError:
             return False
-        return answer == "PONG" or "NOAUTH" in str(answer) or not waits and "LOADING" in str(answer)
+        is_own = f"process_id:{self.process.pid}\r" in str(who)
+        return is_own and (answer == "PONG" or not waits and "LOADING" in str(answer))
 
     def command(self, *words):
         """By hand, on a connection that is kept. An error of the server is returned."""

@@ -18,7 +18,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "fleet"))
 sys.dont_write_bytecode = True
 
-import servers
 from chaos import Chaos, Proxy
 from checks import check, equal, until
 from counting import KEYS, NAMES, Client, decoded
@@ -58,6 +57,7 @@ def ends_well(server, clients, forker):
         own = decoded(key, server("HGET", "flagstore", key).decode())
         for client in clients:
             equal(client.mine[key], own.get(client.who, 0), f"{key}: changes of {client.who}")
+            until(lambda: client.hear() or client.told[key] == own, f"{client.who}: the watch has told of {key}", 60)
         equal(sum(client.mine[key] for client in clients), sum(own.values()), f"changes of {key}")
     forker.check(server)
     return live
@@ -68,9 +68,10 @@ def report(clients, chaos, forker, live, seconds):
     for client in clients:
         results = ", ".join(f"{client.results[code]} {name}" for code, name in NAMES.items())
         status = client.stores[WATCHED].status()
-        print(f"  {client.who}: {client.calls} calls, {client.late} of them past {client.DEADLINE_MS * 1.1:.0f} ms, the "
+        print(f"  {client.who}: {client.calls} calls, {client.late} past {client.DEADLINE_MS * 1.1:.0f} ms, the "
               f"longest {client.longest_ms:.0f} ms; changes: {results} ({client.resolved[True]} were made, "
-              f"{client.resolved[False]} not); reached again {status.reconnects} times")
+              f"{client.resolved[False]} not); {client.messages} changes told by its watch; reached again "
+              f"{status.reconnects} times")
     print(f"  {forker.report()}")
     total = sum(client.results[OK] for client in clients)
     print(f"soak: {total} acknowledged changes, all there; 0 made though reported as not made, 0 answers to another "

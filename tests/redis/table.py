@@ -155,7 +155,7 @@ FAULTS = [
     Fault("field that is not JSON", **commanded(("HSET", "flagstore", "broken", "tru"), ("HDEL", "flagstore", "broken")),
           **WORKS),
     Fault("NOAUTH", ask_for_a_password, **{"end": configured(requirepass=("", ""))["begin"]}, reads={BACKEND},
-          changes={BACKEND}, opens={BACKEND}, said="uth"),
+          changes={BACKEND}, opens={BACKEND}, said="NOAUTH"),
     Fault("password rotated", rotate_password, lambda place: write_password(place, "second"), reads={BACKEND},
           changes={BACKEND}, opens={BACKEND}, said="WRONGPASS", set_up=create_user,
           options={"username": "client", "password_file": os.path.join("{directory}", "password")}),

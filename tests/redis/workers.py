@@ -35,9 +35,10 @@ def compile_go(folder):
 
 
 class Worker:
-    def __init__(self, language, command):
+    def __init__(self, language, command, complaints=None):
         self.language = language
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+                                        text=True)
 
     def ask(self, line):
         """(code, value)"""
@@ -118,7 +119,7 @@ def main():
                    "Python": [sys.executable, os.path.join(HERE, "worker.py")]}
         for language, command in workers.items():
             check(Worker(language, command))
-            confused = Worker(language, command)
+            confused = Worker(language, command, subprocess.DEVNULL)
             confused.process.stdin.write("get nothing key\n")
             confused.end(2)
     print(f"workers: {checks} checks in {len(workers)} languages")

@@ -1,21 +1,20 @@
 """Who may do what: passwords from everywhere they can come from, and the least rights that are enough."""
 import contextlib
-import importlib
 import os
-import sys
 
 import servers
 from checks import check, equal, test, until
 from servers import Server
-from workers import (BACKEND, CHECKED, FRESH, HERE, LIVE, OK, OPEN_READ_ONLY, PUSH_TRACKED, READ_ONLY, UNAVAILABLE,
-                     WATCHED, Error, Worker, refused)
+from workers import (BACKEND, CHECKED, FRESH, LIVE, OK, OPEN_READ_ONLY, PUSH_TRACKED, READ_ONLY, UNAVAILABLE,
+                     WATCHED, Error, Worker, binding, refused)
 
 # What the README gives: the least rights of a user who reads, and of one who changes too. Beside them +role for a store
 # that finds its server by Sentinel, +select for a database other than 0, +wait for options.wait_replicas.
 READER = ("resetchannels &{flagstore}:meta %R~flagstore %R~{flagstore}:meta +ping +hget +hmget +hgetall +exists "
           "+multi +exec +client|tracking +subscribe").split()
-WRITER = ("resetchannels &{flagstore}:meta ~flagstore ~{flagstore}:* +ping +hget +hmget +hgetall +exists +multi +exec "
-          "+client|tracking +subscribe +evalsha +eval +get +set +type +hexists +hkeys +hlen +hset +hdel +publish").split()
+WRITER = ("resetchannels &{flagstore}:meta ~flagstore ~{flagstore}:* +ping +hget +hmget +hgetall +exists "
+          "+multi +exec +client|tracking +subscribe +evalsha +eval +get +set +type +hexists +hkeys +hlen +hset +hdel "
+          "+publish").split()
 SECRET = "s3cret-with-:-and-@"  # so that it has to be escaped in a URL
 QUOTED = "s3cret-with-%3A-and-%40"
 
@@ -81,7 +80,8 @@ def passwords_come_from_options_url_and_file():
 
 @test
 def a_password_of_the_default_user_needs_no_name():
-    with Server("auth", f"requirepass {SECRET}", auth=("default", SECRET)) as server, Worker(log_level="debug") as worker:
+    server = Server("auth", f"requirepass {SECRET}", auth=("default", SECRET))
+    with server, Worker(log_level="debug") as worker:
         everything(worker, server.url, "by.options", password=SECRET)
         everything(worker, server.url.replace("//", f"//:{QUOTED}@"), "by.url")
         worker.keeps_secret(SECRET, QUOTED)
@@ -166,8 +166,8 @@ def each_right_is_needed():
 
 
 def with_less(worker, server, kind, options, what):
-    """What a store does, until the server has refused something. The script asks what it may do before it does it, which
-    is not in the server's log."""
+    """What a store does, until the server has refused something. The script asks what it may do before it does it,
+    which is not in the server's log."""
     url = server.url
     store = worker.open(url, **options)
     watched = None
@@ -178,7 +178,7 @@ def with_less(worker, server, kind, options, what):
         calls += [("set", "flag", "1"), ("commit", "flag", "1", "2"), ("delete", "flag")]
     codes = [store.code(*call) for call in calls]
     if kind == "writer":
-        with contextlib.suppress(flagstore().FlagstoreError):
+        with contextlib.suppress(binding().FlagstoreError):
             clear(url, **options)
     until(lambda: BACKEND in codes or server("ACL", "LOG"), what, 10)
     store.close()
@@ -186,14 +186,8 @@ def with_less(worker, server, kind, options, what):
         watched.close()
 
 
-def flagstore():
-    """The binding, here and now: the workers have no word for a batch that clears."""
-    sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "include", "python"))
-    return importlib.import_module("flagstore")
-
-
 def clear(url, **options):
-    with flagstore().Store.redis(url, **options) as store:
+    with binding().Store.redis(url, **options) as store:
         store.clear()
 
 

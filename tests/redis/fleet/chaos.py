@@ -16,8 +16,9 @@ class Proxy:
     """../proxy.py in a process of its own; its first comment says what the modes do."""
 
     def __init__(self, port):
-        self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "..", "proxy.py"), f"127.0.0.1:{port}"],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, os.path.join(HERE, "..", "proxy.py"), f"127.0.0.1:{port}"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
         self.port = int(self.process.stdout.readline())
 
     @property

@@ -42,6 +42,8 @@ class Client(threading.Thread):
         self.mine = {key: 0 for key in KEYS}  # what is there for certain
         self.pending = {}  # by key: the text that an uncertain change expects
         self.watched = {key: {} for key in KEYS}  # what the WATCHED store has shown last
+        self.told, self.heard, self.messages = {key: {} for key in KEYS}, 0, 0  # and what its watch has told
+        self.stores[WATCHED]("watch")
         self.results, self.calls, self.longest_ms, self.late, self.resolved = collections.Counter(), 0, 0.0, 0, [0, 0]
         self.stopping, self.failure = False, None
 
@@ -53,6 +55,8 @@ class Client(threading.Thread):
             self.failure = failure
 
     def turn(self):
+        if time.monotonic() > self.heard + 0.25:
+            self.hear()
         key = self.random.choice(KEYS)
         self.look(key)
         mode = self.random.choice((FRESH, FRESH, WATCHED))
@@ -134,6 +138,20 @@ class Client(threading.Thread):
                 raise Failed(f"{self.who}: a WATCHED store showed {self.watched[key]} of {key}, and then {shown}")
         self.watched[key] = shown
         return shown
+
+    def hear(self):
+        """What the watch has told since the last time; it does not go backwards either."""
+        self.heard = time.monotonic()
+        for word in self.stores[WATCHED]("seen").split():
+            key, _, text = word.partition("=")
+            self.messages += 1
+            if key not in KEYS:
+                continue
+            own = decoded(key, text)
+            for who, times in self.told[key].items():
+                if own.get(who, 0) < times:
+                    raise Failed(f"{self.who}: a watch told of {self.told[key]} in {key}, and then {own}")
+            self.told[key] = own
 
     def call(self, mode, *words):
         store = self.stores[mode]

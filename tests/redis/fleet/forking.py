@@ -42,5 +42,5 @@ class Forker:
 
     def report(self):
         children, answers, acknowledged, uncertain = self.said.split()[:4]
-        return (f"forks: {children} children, which made {acknowledged} changes for certain and {uncertain} not; {answers} "
-                f"answers in their parent meanwhile, none to another question")
+        return (f"forks: {children} children, which made {acknowledged} changes for certain and {uncertain} perhaps; "
+                f"{answers} answers in their parent meanwhile")

@@ -1,6 +1,9 @@
 /* The part of the soak that forks: forks URL. A thread reads through a FRESH and a WATCHED store all the time, while
-   children, one after the other, read and change through both as they inherited them. At the end of its input it prints
-   CHILDREN ANSWERS ACKNOWLEDGED UNCERTAIN and the number that is certain of each key. Status 1: what it says went wrong. */
+   children, one after the other, read and change through both as they inherited them. At the end of its input it says
+
+     CHILDREN ANSWERS ACKNOWLEDGED UNCERTAIN, and of each key NUMBER:0, or NUMBER:1 if there may be one more
+
+   Another status than 0: what it says went wrong. */
 #include "flagstore.h"
 
 #include <poll.h>
@@ -61,8 +64,8 @@ static int change(int i, const char *text, long n) {
     char value[64];
     flagstore_batch_t *batch = flagstore_batch_new();
     snprintf(value, sizeof value, "{\"key\":\"%s\",\"n\":%ld}", key_of(i), n);
-    bool done = flagstore_batch_expect(batch, key_of(i), text, &error) && flagstore_batch_set(batch, key_of(i), value, &error)
-                && flagstore_commit(stores[0], batch, &error);
+    bool done = flagstore_batch_expect(batch, key_of(i), text, &error)
+                && flagstore_batch_set(batch, key_of(i), value, &error) && flagstore_commit(stores[0], batch, &error);
     int32_t code = flagstore_error_code(error);
     if (!done && code != FLAGSTORE_CONFLICT && code != FLAGSTORE_UNAVAILABLE && code != FLAGSTORE_UNCERTAIN)
         fail("a change", key_of(i), flagstore_error_message(error));
@@ -113,7 +116,8 @@ int main(int argc, char **argv) {
             children / KEYS % 3 == 0 ? exit(result) : _exit(result);
         }
         if (pid < 0 || waitpid(pid, &status, 0) != pid) fail("fork", key_of(i), "no child");
-        if (!WIFEXITED(status)) fail("a child was ended by a signal; 14: it hung", key_of(i), strsignal(WTERMSIG(status)));
+        if (!WIFEXITED(status)) /* the alarm: it hung */
+            fail("a child was ended by a signal", key_of(i), strsignal(WTERMSIG(status)));
         int result = WEXITSTATUS(status);
         if ((result & 15) >= WRONG) return 1;
         /* An attempt of before can be made no more once there is one of now that was made: both expect the same. */

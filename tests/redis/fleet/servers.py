@@ -1,4 +1,4 @@
-"""Real servers for the tests: each in a directory of its own, on free ports of loopback, ended by its process number."""
+"""Real servers: each in a directory of its own, on a free port of loopback, ended by its process number."""
 import atexit
 import contextlib
 import os
@@ -14,7 +14,7 @@ import time
 
 import resp
 
-_running = []
+_running, _held = [], []
 _work, _making = None, threading.Lock()
 
 
@@ -39,12 +39,18 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def free_port():
-    """Below those that the system gives to clients: a server that is started again must find its port free."""
+    """Nobody else who looks for one finds this port free, also while its server is down: a socket is bound to it, which
+    does not listen, and lets those bind who say SO_REUSEADDR, as servers do. It is below those that clients are given."""
     while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        port, holder = random.SystemRandom().randrange(10000, 32000), socket.socket()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _held.append(holder)
+        return port
 
 
 class Server:

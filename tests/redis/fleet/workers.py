@@ -1,6 +1,7 @@
 """Clients of the library in other processes: ../worker.c, and the same in other languages. Its first comment says how
 they are talked to."""
 import collections
+import importlib
 import os
 import select
 import shutil
@@ -54,7 +55,8 @@ def languages():
     found = {"c": [build("worker.c")]}
     if shutil.which("go"):
         found["go"] = [build_go()]
-    if shutil.which("ruby") and not subprocess.run(["ruby", "-e", 'require "ffi"'], stderr=subprocess.DEVNULL).returncode:
+    has_ffi = ["ruby", "-e", 'require "ffi"']
+    if shutil.which("ruby") and subprocess.run(has_ffi, stderr=subprocess.DEVNULL, check=False).returncode == 0:
         found["ruby"] = ["ruby", os.path.join(HERE, "..", "worker.rb")]
     found["python"] = [sys.executable, os.path.join(HERE, "..", "worker.py")]
     return found
@@ -74,6 +76,12 @@ def build_go():
         GOPROXY="off", GOTOOLCHAIN="local", GOFLAGS="", CGO_CFLAGS=f"'-I{os.environ['FLAGSTORE_INCLUDE_DIR']}'",
         CGO_LDFLAGS=f"'-L{os.environ['FLAGSTORE_LIB_DIR']}'"))
     return program
+
+
+def binding():
+    """That of Python, here and now, for what the workers have no word for."""
+    sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "include", "python"))
+    return importlib.import_module("flagstore")
 
 
 class Worker:
