@@ -21,7 +21,7 @@ static void choose_rows(const char *list) {
     for (const char *at = list; *at;) {
         char *end;
         long row = strtol(at, &end, 10);
-        if (end == at || row < FIRST || row > LAST) die("--rows wants numbers from %d to %d, not %s", FIRST, LAST, list);
+        if (end == at || row < FIRST || row > LAST) die("--rows wants %d to %d, not %s", FIRST, LAST, list);
         wanted[row] = true;
         at = *end == ',' ? end + 1 : end;
     }

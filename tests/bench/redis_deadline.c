@@ -94,7 +94,13 @@ static double past(double took, double deadline) {
     return took > deadline ? took - deadline : 0;
 }
 
-static void report_kind(redis_server *server, const kind *it, int32_t timeout_ms, double allowed_ms, double *worst) {
+/* The latest of all calls, and of all bare waits. */
+typedef struct {
+    double ours, bare;
+    const char *name;
+} latest;
+
+static void report_kind(redis_server *server, const kind *it, int32_t timeout_ms, double allowed_ms, latest *worst) {
     size_t repeats = config.quick ? 1 : REPEATS;
     double over[REPEATS], bare[REPEATS], deadline = timeout_ms * 1e6;
     for (size_t i = 0; i < repeats; i++) {
@@ -103,16 +109,19 @@ static void report_kind(redis_server *server, const kind *it, int32_t timeout_ms
     }
     redis_against(22, text_of("server stopped: %s, past %d ms, median / %.0f ms", it->name, timeout_ms, allowed_ms), 0,
                   redis_quantile(over, repeats, 0.5), allowed_ms * 1e6, true);
-    if (over[repeats - 1] > worst[0]) worst[0] = over[repeats - 1]; /* they are sorted */
-    double most = redis_quantile(bare, repeats, 1);
-    if (most > worst[1]) worst[1] = most;
+    double ours = redis_quantile(over, repeats, 1), most = redis_quantile(bare, repeats, 1);
+    if (most > worst->bare) worst->bare = most;
+    if (ours <= worst->ours) return;
+    worst->ours = ours;
+    worst->name = it->name;
 }
 
 void redis_deadline_row(redis_server *server) {
-    double worst[2] = {0, 1};
+    latest worst = {.ours = 0, .bare = 1, .name = "none"};
     for (size_t i = 0; i < COUNT(kinds); i++) {
-        report_kind(server, &kinds[i], 100, 10, worst);
-        if (!config.quick) report_kind(server, &kinds[i], 500, 50, worst);
+        report_kind(server, &kinds[i], 100, 10, &worst);
+        if (!config.quick) report_kind(server, &kinds[i], 500, 50, &worst);
     }
-    redis_against(22, "server stopped: the latest of all / the latest of as many bare polls", 0, worst[0], worst[1], false);
+    const char *what = "server stopped: the latest of all calls, a %s / of as many bare waits";
+    redis_against(22, text_of(what, worst.name), 0, worst.ours, worst.bare, false);
 }

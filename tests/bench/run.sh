@@ -103,7 +103,7 @@ have_callgrind() {
     return 1
 }
 
-# The rows of Redis, on a server of their own. Which of its programs row 15 and the others run, see redis_*.c.
+# The rows of Redis, on a server of their own.
 redis_rows() {
     if ! command -v redis-server >/dev/null || ! pkg-config --exists hiredis; then
         echo "the rows of Redis are left out: needs redis-server and hiredis (Debian: redis-server, libhiredis-dev)"
@@ -115,9 +115,11 @@ redis_rows() {
     "$out/redis" --dir "$files" --scripts "$here" --json "$out/redis.json" "${plain[@]}" $quick $1
 }
 
+# Of what takes turns in a row, by its number there.
 redis_instructions() {
     local names=(15:0:"get + free, FRESH" 15:1:"hiredis HGET + free" 16:0:"set, FRESH" 16:1:"hiredis EVALSHA for it"
-        16:2:"guarded commit" 16:3:"hiredis EVALSHA for it" 18:0:"get_bool, WATCHED" 18:1:"memory get_bool") name row number
+        16:2:"guarded commit" 16:3:"hiredis EVALSHA for it" 18:0:"get_bool, WATCHED" 18:1:"memory get_bool")
+    local name row number
     for name in "${names[@]}"; do
         IFS=: read -r row number name <<<"$name"
         mkdir -p "$files/$row-$number"
