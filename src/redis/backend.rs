@@ -39,7 +39,7 @@ pub(super) struct RedisBackend {
     pub(super) wait_replicas: Option<u32>,
     pub(super) wait: Duration,
     connections: usize,
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     session: ArcSwap<Session>,
     /// Whether there ever was a flag or a change: lost is not empty.
     had_flags: AtomicBool,
@@ -170,7 +170,7 @@ impl Backend for RedisBackend {
         let request = Request::of(&[b"HGET", self.names.flags.as_bytes(), key.as_bytes()]);
         let value = self.read(&request, |link, by| {
             one(link, by, |reply| {
-                let value = |text| flags::value(key, text, &self.place).map_err(Trouble::Bad);
+                let value = |text| flags::value(key, text, self.max_bytes, &self.place).map_err(Trouble::Bad);
                 reply.text().map(value).transpose()
             })
         })?;

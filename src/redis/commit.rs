@@ -136,7 +136,7 @@ impl RedisBackend {
         let found: BTreeMap<_, _> = batch.expectations().map(|(key, _)| key).zip(found).collect();
         for (key, text) in &found {
             if let Some(text) = text {
-                values.insert(*key, flags::value(key, text, &self.place)?);
+                values.insert(*key, flags::value(key, text, self.max_bytes, &self.place)?);
             }
         }
         batch.check(|key| values.get(key).map(crate::Value::as_ref))?;

@@ -6,11 +6,9 @@ use crate::json::{self, ParseError};
 use crate::{Error, Result, Snapshot, Value};
 use std::collections::BTreeMap;
 
-/// The value of one flag. `place`: the server and the hash.
-pub(super) fn value(key: &str, text: &[u8], place: &str) -> Result<Value> {
-    json::utf8(text)
-        .and_then(|text| Value::canonical(text, json::MAX_BYTES))
-        .map_err(|fault| unreadable(key, text, fault, place))
+/// The value of one flag, of no more than `limit` bytes. `place`: the server and the hash.
+pub(super) fn value(key: &str, text: &[u8], limit: usize, place: &str) -> Result<Value> {
+    json::utf8(text).and_then(|text| Value::canonical(text, limit)).map_err(|fault| unreadable(key, text, fault, place))
 }
 
 /// All flags, and those that cannot be read with their errors. `fields`: keys and values in turn, in any order.
