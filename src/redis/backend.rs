@@ -12,7 +12,7 @@ use super::request::Request;
 use super::session::Session;
 use super::url::Url;
 use crate::remote::{Backend, Loaded, deadline as call_deadline};
-use crate::{Batch, Error, Push, Result, Snapshot, Value};
+use crate::{Batch, Error, Push, Result, Snapshot, Value, sys};
 use arc_swap::ArcSwap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -27,6 +27,8 @@ const CONNECT: Duration = Duration::from_millis(500);
 /// A revision as the store sees it: the server's revision, how often a connection was lost, and by whom it is counted.
 const REVISION_BITS: u32 = 32;
 const COUNT_SHIFT: u32 = 44;
+/// Then they begin again.
+const MAX_LOSSES: u64 = (1 << (COUNT_SHIFT - REVISION_BITS)) - 1;
 
 pub(super) struct RedisBackend {
     pub(super) connector: Connector,
@@ -102,8 +104,9 @@ impl RedisBackend {
             self.had_flags.store(true, SeqCst);
         }
         let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let (count, losses) = (hasher.finish() << COUNT_SHIFT, (losses & 0xfff) << REVISION_BITS);
+        // What a forked child has inherited is of another count: its server may be another one.
+        (id, sys::process_generation()).hash(&mut hasher);
+        let (count, losses) = (hasher.finish() << COUNT_SHIFT, (losses & MAX_LOSSES) << REVISION_BITS);
         if revision == 0 { 0 } else { (count | losses).wrapping_add(revision) }
     }
 
@@ -245,7 +248,9 @@ impl Backend for RedisBackend {
 
     fn includes(&self, kept: u64, change: u64) -> bool {
         let is_same_count = kept >> COUNT_SHIFT == change >> COUNT_SHIFT;
-        is_same_count && kept as u32 >= change as u32
+        // The server behind a loss need not have what was read before it.
+        let losses = (kept >> REVISION_BITS).wrapping_sub(change >> REVISION_BITS) & MAX_LOSSES;
+        is_same_count && losses <= MAX_LOSSES / 2 && kept as u32 >= change as u32
     }
 
     fn push(&self) -> Push {
