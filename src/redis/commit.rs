@@ -13,7 +13,7 @@ use crate::{Batch, Error, Result, error, sys};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const SCRIPT: &str = include_str!("commit.lua");
 /// The script's SHA-1. A wrong one costs time: the server then gets the script with every change.
@@ -253,13 +253,15 @@ fn done(text: &[u8]) -> Option<Done> {
     Some(Done { revision, removed, id: words.next()?.into() })
 }
 
-/// 128 bits that no other change has: each process has other random bytes, each call another number.
+/// 128 bits that no other change has: each program has other random bytes, each call another number, and each forked child
+/// another process number or, as these come back within seconds on a busy machine, another time.
 fn token() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let (number, process) = (NUMBER.fetch_add(1, Relaxed), std::process::id());
+    let times = (SystemTime::now(), Instant::now());
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
-        (sys::process_random(), process, sys::process_generation(), number, salt).hash(&mut hasher);
+        (sys::process_random(), process, sys::process_generation(), number, times, salt).hash(&mut hasher);
         hasher.finish()
     };
     format!("{:016x}{:016x}", half(0), half(1))
