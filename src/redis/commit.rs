@@ -254,14 +254,15 @@ fn done(text: &[u8]) -> Option<Done> {
 }
 
 /// 128 bits that no other change has: each program has other random bytes, each call another number, and each forked child
-/// another process number or, as these come back within seconds on a busy machine, another time.
+/// another process number or, as these come back within seconds on a busy machine, another time. The kernel's bytes tell
+/// the copies of a whole machine apart; a sandbox may refuse them.
 fn token() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let (number, process) = (NUMBER.fetch_add(1, Relaxed), std::process::id());
-    let times = (SystemTime::now(), Instant::now());
+    let (times, fresh) = ((SystemTime::now(), Instant::now()), sys::fresh_random());
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
-        (sys::process_random(), process, sys::process_generation(), number, times, salt).hash(&mut hasher);
+        (sys::process_random(), process, sys::process_generation(), number, times, salt, fresh).hash(&mut hasher);
         hasher.finish()
     };
     format!("{:016x}{:016x}", half(0), half(1))

@@ -30,6 +30,8 @@ pub(crate) use event::{Event, poll};
 pub(crate) use file_system::*;
 pub(crate) use fork_safe_mutex::{ForkSafeMutex, ForkSafeMutexGuard};
 pub(crate) use hazard_arc::{HazardArc, HazardGuard, Shared};
+#[cfg(feature = "redis")]
+pub(crate) use linux::fresh_random;
 pub(crate) use linux::{
     coarse_clock, copy_attributes, file_times, futex_wait, futex_wake_all, futex_wake_one, is_local, process_random,
     share_lock, sync_file_system, thread_number,

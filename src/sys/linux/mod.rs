@@ -14,6 +14,8 @@ pub(crate) use file_system::{coarse_clock, file_times, is_local, sync_file_syste
 #[cfg(feature = "capi")]
 pub(crate) use futex::is_unmapped;
 pub(crate) use futex::{futex_wait, futex_wake_all, futex_wake_one};
+#[cfg(feature = "redis")]
+pub(crate) use process::fresh_random;
 #[cfg(feature = "capi")]
 pub(crate) use process::is_privileged;
 pub(crate) use process::process_random;

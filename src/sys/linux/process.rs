@@ -40,3 +40,12 @@ pub(crate) fn process_random() -> [u8; 16] {
         }
     }
 }
+
+/// Random bytes of the kernel's; zeros where it refuses them. The system call itself: glibc has had none for long.
+#[cfg(feature = "redis")]
+pub(crate) fn fresh_random() -> [u8; 16] {
+    let mut bytes = [0u8; 16];
+    // SAFETY: pointer and length are of one array.
+    unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), libc::GRND_NONBLOCK) };
+    bytes
+}
