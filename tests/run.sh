@@ -48,8 +48,22 @@ fi
 export FLAGSTORE_TESTS=all
 
 section() { printf '\n== %s (after %d s)\n' "$1" "$SECONDS"; }
+log=$(mktemp)
+trap 'rm -f "$log" "$log".*' EXIT
+# In the background: what has a log of its own is shown when it is waited for.
+background() { "${@:2}" >"$log.$1" 2>&1 & }
+finished() { # finished NAME PID
+    local status=0
+    wait "$2" || status=$?
+    cat "$log.$1"
+    return $status
+}
+
 section style
 cargo fmt --check
+# Its optimiser takes one core for minutes.
+background shipped env FEATURES=redis ./install.sh build
+shipped=$!
 cargo clippy --all-targets --locked --quiet -- -D warnings
 # A program in Rust goes without the C interface.
 cargo build --no-default-features --lib --locked --quiet --target-dir target/no-capi
@@ -62,26 +76,21 @@ section examples
 examples-c/run.sh
 
 section "the library as it is shipped"
-FEATURES=redis ./install.sh build
+finished shipped $shipped
 export FLAGSTORE_SHIPPED=$PWD/target/install
 
 section tests
 # Most of them wait for the disk most of the time; those on Redis, of a build of their own, wait for servers.
-log=$(mktemp)
-trap 'rm -f "$log" "$log".*' EXIT
-RUST_TEST_THREADS=2 cargo test --locked --features redis --target-dir target/redis --lib --test redis \
-    >"$log.redis" 2>&1 &
+background redis env RUST_TEST_THREADS=2 \
+    cargo test --locked --features redis --target-dir target/redis --lib --test redis
 redis=$!
 RUST_TEST_THREADS=4 cargo test --locked
 
 section "tests on Redis"
-redis_status=0
-wait $redis || redis_status=$?
-cat "$log.redis"
-[ $redis_status = 0 ] || exit 1
+finished redis $redis
 
 # The faults are one process after another, and leave a core to these.
-{ tests/sanitizers.sh && tests/model/run.sh; } >"$log" 2>&1 &
+background instrumented bash -c 'tests/sanitizers.sh && tests/model/run.sh'
 instrumented=$!
 
 section faults
@@ -89,10 +98,8 @@ faults=0
 tests/faults/run.sh || faults=$?
 
 section "sanitizers, and the models of what is concurrent"
-instrumented_status=0
-wait $instrumented || instrumented_status=$?
-cat "$log"
-if [ $faults != 0 ] || [ $instrumented_status != 0 ]; then exit 1; fi
+finished instrumented $instrumented || faults=1
+[ $faults = 0 ] || exit 1
 
 section "the benchmark runs"
 tests/bench/run.sh --quick
