@@ -86,6 +86,11 @@ impl Calls {
         }
     }
 
+    /// See [`Backend::keeps_deadlines`].
+    pub(super) fn keep_deadlines(&self) -> bool {
+        self.backend.keeps_deadlines()
+    }
+
     pub(super) fn push(&self) -> Push {
         self.backend.push()
     }

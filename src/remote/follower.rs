@@ -128,7 +128,10 @@ fn wait_for_changes(core: &Core, stop: &StopToken) {
             Err(_) => {
                 failures += 1;
                 core.health.set_push(Push::None);
-                core.is_doubtful();
+                // A wait of the caller's may have failed for reasons of its own.
+                if core.calls.keep_deadlines() {
+                    core.is_doubtful();
+                }
                 // The reader finds out whether the backend is lost.
                 core.demand.raise();
                 stop.wait(retry_delay(failures, core.options.retry_max));
