@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_millis(20);
 
 pub(super) struct Connector {
-    pub(super) url: Url,
+    url: Url,
     options: RedisOptions,
     tls: Option<Tls>,
     max_bytes: usize,
@@ -192,7 +192,7 @@ impl Connector {
         if self.options.sentinel_master.is_some() { None } else { part.as_deref() }
     }
 
-    pub(super) fn username(&self) -> Option<&str> {
+    fn username(&self) -> Option<&str> {
         self.options.username.as_deref().or_else(|| self.of_url(&self.url.username))
     }
 

@@ -29,11 +29,11 @@ pub(super) enum Failure {
 
 /// The attempts at one request.
 pub(super) struct Exchange<'a> {
-    pub(super) session: &'a Session,
-    pub(super) connector: &'a Connector,
+    session: &'a Session,
+    connector: &'a Connector,
     /// The server and the hash, for messages.
-    pub(super) place: &'a str,
-    pub(super) deadline: Instant,
+    place: &'a str,
+    deadline: Instant,
     ask: Option<Address>,
     moves: u32,
 }

@@ -1,5 +1,6 @@
 //! The connection on which the server tells of changes: by tracking what was read, else by announcements on a channel,
-//! else not at all. What was announced is not looked at: people change flags with other tools at the same time. Silence is not health, so it is also asked for a sign of life.
+//! else not at all. What was announced is not looked at: people change flags with other tools at the same time. Silence
+//! is not health, so it is also asked for a sign of life.
 
 use super::connector::Connector;
 use super::link::Link;
@@ -117,7 +118,8 @@ impl PushLink {
 }
 
 /// `["invalidate", [KEY ...]]`, or without keys for all of them; `["message", CHANNEL, REVISION]`; an error that names
-/// another node of a cluster, which reading the flags then finds. Anything else is no change: <https://redis.io/docs/latest/develop/reference/client-side-caching/>
+/// another node of a cluster, which reading the flags then finds. Anything else is no change:
+/// <https://redis.io/docs/latest/develop/reference/client-side-caching/>
 fn is_change(reply: Reply<'_>, names: &Names) -> bool {
     if let Some(words) = reply.error() {
         return matches!(Refusal::of(&words), Refusal::Moved(_) | Refusal::Ask(_));

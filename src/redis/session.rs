@@ -21,7 +21,7 @@ pub(super) struct Session {
     sockets: ArcSwap<Vec<Weak<Socket>>>,
     /// Counts the losses of connections: revisions before and behind one need not be of the same server.
     losses: AtomicU64,
-    /// The last revision, its id as a number, and the losses before it.
+    /// The last revision that was seen, whose count it is of, and the losses before it.
     last: Mutex<Last>,
     /// The connection that tells of changes; used by the thread that waits.
     pub(super) push: Mutex<Option<PushLink>>,
